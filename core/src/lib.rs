@@ -1,0 +1,7 @@
+//! WebSocket client and server (RFC 6455) on a mio event loop with rustls.
+#![forbid(unsafe_code)]
+
+mod config;
+pub mod proto;
+
+pub use config::Tuning;
