@@ -3,5 +3,7 @@
 
 mod config;
 pub mod proto;
+#[cfg(feature = "net")]
+pub mod target;
 
 pub use config::Tuning;
