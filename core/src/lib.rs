@@ -25,6 +25,8 @@
 
 mod config;
 pub mod proto;
+#[cfg(feature = "net")]
+pub mod target;
 
 #[cfg(feature = "net")]
 mod client;

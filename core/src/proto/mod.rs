@@ -1,1 +1,4 @@
 //! The sans-I/O protocol layer.
+
+pub mod handshake;
+pub mod head;
