@@ -25,8 +25,6 @@
 
 mod config;
 pub mod proto;
-#[cfg(feature = "net")]
-pub mod target;
 
 #[cfg(feature = "net")]
 mod client;
