@@ -7,6 +7,8 @@
 use std::error::Error;
 use std::fmt;
 
+use base64::display::Base64Display;
+use base64::engine::general_purpose::STANDARD;
 use url::{Host, ParseError, Url};
 
 /// A URL, taken apart for connecting and for the request.
@@ -71,6 +73,14 @@ impl Target {
             credentials: credentials(&url),
             url: url.into(),
         })
+    }
+
+    /// The value of the field `Authorization` that the credentials ask for (RFC 7617).
+    #[must_use]
+    pub fn authorization(&self) -> Option<String> {
+        let (user, password) = self.credentials.as_ref()?;
+        let pair = format!("{user}:{password}");
+        Some(format!("Basic {}", Base64Display::new(pair.as_bytes(), &STANDARD)))
     }
 }
 
@@ -260,6 +270,8 @@ mod tests {
         let target = Target::parse("ws://user:secret@h/").unwrap();
         assert_eq!(target.url, "ws://user:secret@h/");
         assert!(!format!("{target:?}").contains("secret"));
+        assert_eq!(target.authorization().as_deref(), Some("Basic dXNlcjpzZWNyZXQ="));
+        assert_eq!(Target::parse("ws://h/").unwrap().authorization(), None);
     }
 
     #[test]
