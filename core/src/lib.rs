@@ -42,7 +42,8 @@ mod target;
 pub use config::Tuning;
 pub use proto::close::{CloseError, ReadyState};
 pub use proto::frame::{MessageKind, Role};
-pub use proto::handshake::{Headers, HttpReply, Request};
+pub use proto::handshake::{HttpReply, Request};
+pub use proto::head::Headers;
 pub use proto::sender::SendError;
 
 #[cfg(feature = "net")]

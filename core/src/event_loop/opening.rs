@@ -9,8 +9,9 @@ use super::remote::Facts;
 use crate::error::Error;
 use crate::proto::close::ReadyState;
 use crate::proto::handshake::{
-    Accepted, Headers, Refusal, Request, is_loopback_host, origin_allowed,
+    Accepted, Refusal, Request, is_loopback_host, origin_allowed,
 };
+use crate::proto::head::Headers;
 
 impl Dispatch<'_> {
     /// Feeds the handshake and returns how many bytes it used. Bytes behind the head belong to
