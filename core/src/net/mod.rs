@@ -1,0 +1,15 @@
+//! What touches the system: sockets, TLS and names.
+//!
+//! Nothing here knows the protocol or the event loop. Nothing waits: a socket that is not ready
+//! says so, and names are resolved on threads of their own. Time comes as an argument.
+
+pub(crate) mod listen;
+pub(crate) mod resolve;
+pub(crate) mod socket;
+pub(crate) mod stream;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
+#[cfg(feature = "tls")]
+pub(crate) mod tls_error;
+#[cfg(feature = "tls")]
+pub(crate) mod trust;
