@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+#[cfg(feature = "tls")]
+use crate::net::tls_error::TlsError;
 use crate::proto::handshake::{HandshakeError, HttpReply, RequestError};
 use crate::proto::session::Failure;
 use crate::proto::violation::Violation;
@@ -189,6 +191,14 @@ impl From<TargetError> for Error {
     }
 }
 
+#[cfg(feature = "tls")]
+impl From<TlsError> for Error {
+    fn from(error: TlsError) -> Self {
+        let code = if error.is_certificate() { ErrorCode::Certificate } else { ErrorCode::Tls };
+        Self::new(Phase::Tls, code, error)
+    }
+}
+
 impl From<Violation> for Error {
     fn from(violation: Violation) -> Self {
         let code = match violation.close_code() {
@@ -211,6 +221,7 @@ impl From<Failure> for Error {
             Failure::OpenTimeout => (Phase::Upgrade, ErrorCode::TimedOut),
             Failure::Aborted => (Phase::App, ErrorCode::Shutdown),
             Failure::Internal => (Phase::App, ErrorCode::Internal),
+            Failure::Entropy => (Phase::System, ErrorCode::Internal),
             Failure::TlsTruncated => (Phase::Tls, ErrorCode::Reset),
             _ => (Phase::Tcp, ErrorCode::Reset),
         };

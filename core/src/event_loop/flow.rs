@@ -6,7 +6,7 @@ use super::dispatch::Dispatch;
 use super::handlers::Handlers;
 use super::link::{Connection, Greeting, Link, Phase};
 use super::message::Message;
-use crate::net::stream::{ReadOutcome, Stream};
+use crate::net::stream::{ReadOutcome, Reading, Stream};
 use crate::proto::receiver::Event;
 use crate::proto::session::{Failure, StreamAction};
 
@@ -25,11 +25,14 @@ pub(crate) struct Buffers {
     plain: Vec<u8>,
     /// Lent to the connection that is dispatched for what it sends.
     pub(crate) cork: Vec<u8>,
+    /// Lent to the connection that is dispatched for a message that does not come in one read.
+    pub(crate) message: Vec<u8>,
 }
 
 impl Buffers {
     pub(crate) fn new() -> Self {
-        Self { input: vec![0; INPUT].into(), plain: Vec::new(), cork: Vec::with_capacity(STEP) }
+        let (plain, message) = (Vec::new(), Vec::new());
+        Self { input: vec![0; INPUT].into(), plain, cork: Vec::with_capacity(STEP), message }
     }
 }
 
@@ -75,27 +78,29 @@ impl Dispatch<'_> {
         let Connection { rx, link } = conn;
         let Some(stream) = &mut link.stream else { return Step::Drained };
         let mut long = if matches!(link.phase, Phase::Open) { rx.space(STEP) } else { None };
+        let into_place = long.is_some();
         let target = long.as_deref_mut().unwrap_or(&mut self.buffers.input);
-        let asked = target.len();
-        let count = match stream.read_plain(target) {
-            Ok(ReadOutcome::Data(count)) => count,
-            Ok(ReadOutcome::WouldBlock) => {
+        let (count, short) = match stream.read_plain(target) {
+            Ok(Reading { outcome: ReadOutcome::Data(count), short }) => (count, short),
+            Ok(Reading { outcome: ReadOutcome::WouldBlock, .. }) => {
                 link.flags.readable = false;
                 return Step::Drained;
             }
-            Ok(ReadOutcome::End { truncated }) => return self.stream_ended(conn, truncated),
+            Ok(Reading { outcome: ReadOutcome::End { truncated }, .. }) => {
+                return self.stream_ended(conn, truncated);
+            }
             Err(error) => {
-                link.fail_stream(error, self.core.now);
+                link.fail_stream(error.into());
                 return Step::Drained;
             }
         };
         // A short read proves that the socket is drained, unless the peer ended its half: then the
         // end itself is still to be read.
-        link.flags.readable = count == asked || link.flags.read_closed;
+        link.flags.readable = !short || link.flags.read_closed;
         if link.is_open() {
             link.session.on_bytes(self.core.now);
         }
-        if long.is_some() {
+        if into_place {
             self.filled(conn, count);
         } else {
             let mut input = std::mem::take(&mut self.buffers.input);
@@ -108,10 +113,10 @@ impl Dispatch<'_> {
     #[cfg(feature = "tls")]
     fn read_tls(&mut self, conn: &mut Connection) -> Step {
         let mut plain = std::mem::take(&mut self.buffers.plain);
-        let link = &mut conn.link;
-        let Some(stream) = &mut link.stream else { return Step::Drained };
+        let Some(Stream::Tls(stream)) = &mut conn.link.stream else { return Step::Drained };
         let received = stream.receive(&mut self.buffers.input, &mut plain);
         if !plain.is_empty() {
+            let link = &mut conn.link;
             if link.is_open() {
                 link.session.on_bytes(self.core.now);
             }
@@ -122,20 +127,22 @@ impl Dispatch<'_> {
         self.buffers.plain = plain;
         let link = &mut conn.link;
         match received {
-            Ok((ReadOutcome::Data(count), short)) => {
+            Ok(Reading { outcome: ReadOutcome::Data(count), short }) => {
                 link.flags.readable &= !short || link.flags.read_closed;
                 self.handshake_output(link);
                 Step::Bytes(count)
             }
-            Ok((ReadOutcome::WouldBlock, _)) => {
+            Ok(Reading { outcome: ReadOutcome::WouldBlock, .. }) => {
                 link.flags.readable = false;
                 Step::Drained
             }
-            Ok((ReadOutcome::End { truncated }, _)) => self.stream_ended(conn, truncated),
+            Ok(Reading { outcome: ReadOutcome::End { truncated }, .. }) => {
+                self.stream_ended(conn, truncated)
+            }
             Err(error) => {
                 // The alert that says why goes out first.
-                link.flush(self.core.now, &mut self.core.scratch);
-                link.fail_stream(error, self.core.now);
+                self.core.flush_link(link);
+                link.fail_stream(error);
                 Step::Drained
             }
         }
@@ -145,7 +152,7 @@ impl Dispatch<'_> {
     #[cfg(feature = "tls")]
     fn handshake_output(&mut self, link: &mut Link) {
         if !link.is_open() {
-            link.flush(self.core.now, &mut self.core.scratch);
+            self.core.flush_link(link);
         }
     }
 
@@ -160,8 +167,8 @@ impl Dispatch<'_> {
                     let tuning = &link.endpoint.tuning;
                     link.session.fail(Failure::TlsTruncated, now, tuning, &mut self.core.masks);
                 }
-                link.session.on_stream_end(now);
-                link.flush(now, &mut self.core.scratch);
+                link.session.on_stream_end();
+                self.core.flush_link(link);
             }
             Phase::Greeting(greeting) => {
                 let error = match &mut **greeting {
@@ -205,7 +212,11 @@ impl Dispatch<'_> {
                     }
                 }
                 Err(violation) => {
-                    link.fail_session(Failure::Violation(violation), self.core.now, &mut self.core.masks);
+                    link.fail_session(
+                        Failure::Violation(violation),
+                        self.core.now,
+                        &mut self.core.masks,
+                    );
                     return rx.stop();
                 }
             }
@@ -223,7 +234,11 @@ impl Dispatch<'_> {
                 }
             }
             Err(violation) => {
-                link.fail_session(Failure::Violation(violation), self.core.now, &mut self.core.masks);
+                link.fail_session(
+                    Failure::Violation(violation),
+                    self.core.now,
+                    &mut self.core.masks,
+                );
                 rx.stop();
             }
         }

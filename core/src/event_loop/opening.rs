@@ -8,9 +8,7 @@ use super::link::{Connection, Greeting, Link, Phase};
 use super::remote::Facts;
 use crate::error::Error;
 use crate::proto::close::ReadyState;
-use crate::proto::handshake::{
-    Accepted, Refusal, Request, is_loopback_host, origin_allowed,
-};
+use crate::proto::handshake::{Accepted, Refusal, Request, is_loopback_host, origin_allowed};
 use crate::proto::head::Headers;
 
 impl Dispatch<'_> {

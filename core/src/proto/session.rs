@@ -302,13 +302,7 @@ impl Session {
 
     /// Fails the connection (7.1.7): says why with a Close frame where that makes sense, behind what
     /// is queued. The first failure counts.
-    pub fn fail(
-        &mut self,
-        failure: Failure,
-        now: Instant,
-        tuning: &Tuning,
-        masks: &mut dyn Masks,
-    ) {
+    pub fn fail(&mut self, failure: Failure, now: Instant, tuning: &Tuning, masks: &mut dyn Masks) {
         if self.failure.is_some() || self.state == State::Closed {
             return;
         }

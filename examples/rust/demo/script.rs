@@ -30,8 +30,10 @@ pub(crate) const SERVER: &[&str] = &[
 /// without their order, since a pong may arrive before or after the first message.
 pub(crate) fn compare(language: &str, side: &str, expected: &[&str], lines: &[String]) -> bool {
     let matched = |line: &String| expected.iter().any(|pattern| matches(pattern, line));
-    let missing: Vec<_> =
-        expected.iter().filter(|pattern| !lines.iter().any(|line| matches(pattern, line))).collect();
+    let missing: Vec<_> = expected
+        .iter()
+        .filter(|pattern| !lines.iter().any(|line| matches(pattern, line)))
+        .collect();
     let surplus: Vec<_> = lines.iter().filter(|line| !matched(line)).collect();
     let ordered = side == "server"
         || lines.len() == expected.len()
@@ -40,7 +42,8 @@ pub(crate) fn compare(language: &str, side: &str, expected: &[&str], lines: &[St
         return true;
     }
     let mut out = std::io::stderr();
-    let _ = writeln!(out, "DIFFERENT: {language}, {side}: missing {missing:?}, surplus {surplus:?}");
+    let _ =
+        writeln!(out, "DIFFERENT: {language}, {side}: missing {missing:?}, surplus {surplus:?}");
     false
 }
 
