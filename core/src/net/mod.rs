@@ -7,7 +7,8 @@ pub(crate) mod listen;
 pub(crate) mod resolve;
 pub(crate) mod socket;
 pub(crate) mod stream;
-#[cfg(all(test, any(feature = "aws-lc-rs", feature = "ring")))]
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+#[cfg(test)]
 mod testing;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;

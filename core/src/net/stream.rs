@@ -114,6 +114,10 @@ impl Stream {
     /// streams. With TLS a call takes at most 256 KiB, and nothing during the handshake: call again
     /// after a [`Stream::receive`] that ended it. Taken does not mean sent: see
     /// [`Stream::has_unsent`].
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(clippy::needless_pass_by_ref_mut, reason = "only TLS has something to change")
+    )]
     pub(crate) fn write(
         &mut self,
         slices: &[&[u8]],
@@ -140,6 +144,10 @@ impl Stream {
     }
 
     /// Sends ciphertext that waits. True: none is left. False: the socket is full.
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(clippy::needless_pass_by_ref_mut, reason = "only TLS has something to change")
+    )]
     pub(crate) fn flush(&mut self) -> Result<bool, StreamError> {
         match self {
             Self::Plain(_) => Ok(true),
@@ -159,6 +167,10 @@ impl Stream {
 
     /// Queues TLS' own goodbye, so that the peer knows that nothing was cut off. Flush, then
     /// [`Stream::shutdown_write`].
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(clippy::needless_pass_by_ref_mut, reason = "only TLS has something to change")
+    )]
     pub(crate) fn close_notify(&mut self) {
         match self {
             Self::Plain(_) => {}
@@ -168,7 +180,7 @@ impl Stream {
     }
 
     /// Ends our direction of the stream (FIN). What the system has taken is still sent.
-    pub(crate) fn shutdown_write(&mut self) {
+    pub(crate) fn shutdown_write(&self) {
         // It fails only when the stream is gone, which the next read says better.
         let _ = self.socket().shutdown(Shutdown::Write);
     }

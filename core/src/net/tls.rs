@@ -482,5 +482,6 @@ impl Outgoing {
     }
 }
 
-#[cfg(all(test, any(feature = "aws-lc-rs", feature = "ring")))]
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+#[cfg(test)]
 mod tests;

@@ -299,7 +299,8 @@ impl ClientTls {
     }
 }
 
-#[cfg(all(test, any(feature = "aws-lc-rs", feature = "ring")))]
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+#[cfg(test)]
 mod tests {
     use super::super::testing::Authority;
     use super::*;

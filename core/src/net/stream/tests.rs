@@ -18,8 +18,8 @@ fn sockets(small: bool) -> (TcpStream, TcpStream) {
     (socket::adopt(client).unwrap(), socket::adopt(server).unwrap())
 }
 
-fn noise(len: u32) -> Vec<u8> {
-    (0..len).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
+fn noise(len: usize) -> Vec<u8> {
+    (0..len).map(|at| at.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect()
 }
 
 /// Reads on until something happens.

@@ -94,7 +94,7 @@ fn records(mut wire: &[u8]) -> Vec<usize> {
 }
 
 fn noise(len: usize) -> Vec<u8> {
-    (0..len as u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
+    (0..len).map(|at| at.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect()
 }
 
 #[test]
