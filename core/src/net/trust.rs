@@ -107,7 +107,7 @@ impl ClientTlsBuilder {
         Ok(self)
     }
 
-    /// Reads the system's certificates, unless they are left out, and checks that all fits together.
+    /// Reads the system's certificates, unless they are left out, and checks that all fits.
     pub fn build(self) -> Result<ClientTls, TlsError> {
         let provider = provider()?;
         let verifier = self.verifier(&provider)?;

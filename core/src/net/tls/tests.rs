@@ -335,7 +335,7 @@ fn a_bad_certificate_is_refused_in_plain_words() {
         ("self-signed", self_signed, HOST, "unknown issuer or self-signed"),
         ("deep wildcard", wildcard(), "a.b.site.example", "not valid for name"),
         ("bare wildcard", wildcard(), "site.example", "not valid for name"),
-        ("other address", authority.issue(&["127.0.0.1"]), "127.0.0.2", "not valid for name"),
+        ("other address", authority.issue(&["127.0.0.1"]), "127.0.0.2", "it is for \"127.0.0.1\""),
         ("address for a name", authority.issue(&["127.0.0.1"]), HOST, "not valid for name"),
     ] {
         let (client, server) = refusal(&authority.client(), &issued.server(), name);
