@@ -119,3 +119,81 @@ impl AcceptBackoff {
         self.due
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net;
+
+    use super::super::socket;
+    use super::*;
+
+    #[test]
+    fn errors_of_accept_are_told_apart() {
+        for (errno, fault) in [
+            (Errno::AGAIN, AcceptFault::Empty),
+            (Errno::BADF, AcceptFault::Broken),
+            (Errno::CONNABORTED, AcceptFault::Client),
+            (Errno::HOSTUNREACH, AcceptFault::Client),
+            (Errno::INTR, AcceptFault::Client),
+            (Errno::INVAL, AcceptFault::Broken),
+            (Errno::MFILE, AcceptFault::Exhausted),
+            (Errno::NFILE, AcceptFault::Exhausted),
+            (Errno::NOBUFS, AcceptFault::Exhausted),
+            (Errno::NOMEM, AcceptFault::Exhausted),
+            (Errno::PERM, AcceptFault::Client),
+            (Errno::PROTO, AcceptFault::Client),
+        ] {
+            assert_eq!(AcceptFault::of(&errno.into()), fault, "{errno:?}");
+        }
+        assert_eq!(AcceptFault::of(&io::Error::other("?")), AcceptFault::Broken);
+    }
+
+    #[test]
+    fn the_delay_doubles_up_to_a_second() {
+        #[expect(clippy::disallowed_methods, reason = "the start of virtual time")]
+        let start = Instant::now();
+        let mut backoff = AcceptBackoff::new();
+        assert_eq!(backoff.deadline(), None);
+        let mut now = start;
+        for (turn, delay) in [50, 100, 200, 400, 800, 1_000, 1_000].into_iter().enumerate() {
+            assert_eq!(backoff.failed(now), turn == 0, "only the first is to be reported");
+            now += Duration::from_millis(delay);
+            assert_eq!(backoff.deadline(), Some(now), "turn {turn}");
+        }
+        backoff.recovered();
+        assert_eq!(backoff.deadline(), None);
+        assert!(backoff.failed(now));
+        assert_eq!(backoff.deadline(), Some(now + FIRST_DELAY));
+    }
+
+    #[test]
+    fn a_freed_descriptor_makes_an_owed_accept_due() {
+        #[expect(clippy::disallowed_methods, reason = "the start of virtual time")]
+        let start = Instant::now();
+        let mut backoff = AcceptBackoff::new();
+        backoff.freed(start);
+        assert_eq!(backoff.deadline(), None, "nothing is owed");
+        backoff.failed(start);
+        let later = start + Duration::from_millis(7);
+        backoff.freed(later);
+        assert_eq!(backoff.deadline(), Some(later));
+        backoff.freed(later + Duration::from_millis(1));
+        assert_eq!(backoff.deadline(), Some(later), "never later than before");
+    }
+
+    #[test]
+    fn a_batch_ends_at_its_limit_and_when_nobody_waits() {
+        let listener = socket::bind("127.0.0.1:0".parse().unwrap(), 16).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let clients: Vec<_> = (0..3).map(|_| net::TcpStream::connect(addr).unwrap()).collect();
+        let mut accepted = Vec::new();
+        let batch = accept_batch(&listener, 2, |socket, addr| accepted.push((socket, addr)));
+        assert!(matches!(batch, Batch::More), "{batch:?}");
+        let batch = accept_batch(&listener, 2, |socket, addr| accepted.push((socket, addr)));
+        assert!(matches!(batch, Batch::Drained), "{batch:?}");
+        for (client, (socket, addr)) in clients.iter().zip(&accepted) {
+            assert_eq!(client.local_addr().unwrap(), *addr);
+            assert!(socket.nodelay().unwrap());
+        }
+    }
+}

@@ -7,6 +7,9 @@ pub(crate) mod listen;
 pub(crate) mod resolve;
 pub(crate) mod socket;
 pub(crate) mod stream;
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+#[cfg(test)]
+mod testing;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
 #[cfg(feature = "tls")]

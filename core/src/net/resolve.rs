@@ -172,3 +172,122 @@ pub(crate) fn interleave(addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
     }
     ordered
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::{Receiver, channel};
+
+    use super::*;
+
+    type Answer = io::Result<Vec<SocketAddr>>;
+
+    fn ask(resolver: &Resolver, host: &str) -> Receiver<Answer> {
+        let (tx, rx) = channel();
+        resolver.resolve(host, 80, Box::new(move |answer| drop(tx.send(answer))));
+        rx
+    }
+
+    fn threads(resolver: &Resolver) -> usize {
+        resolver.shared.lock().threads
+    }
+
+    fn addrs(list: &[&str]) -> Vec<SocketAddr> {
+        list.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn addresses_need_no_thread() {
+        let resolver = Resolver::new();
+        for (host, addr) in [("192.0.2.7", "192.0.2.7:80"), ("2001:db8::7", "[2001:db8::7]:80")] {
+            let answer = ask(&resolver, host).try_recv().unwrap().unwrap();
+            assert_eq!(answer, addrs(&[addr]));
+        }
+        assert_eq!(threads(&resolver), 0);
+    }
+
+    #[test]
+    fn a_name_is_looked_up_by_the_system() {
+        let resolver = Resolver::new();
+        let answer = ask(&resolver, "localhost").recv().unwrap().unwrap();
+        assert!(answer.iter().all(|addr| addr.ip().is_loopback() && addr.port() == 80));
+        assert!(!answer.is_empty());
+        // Names that no resolver can even be asked for.
+        for host in ["a\0b", "a..b"] {
+            assert!(ask(&resolver, host).recv().unwrap().is_err(), "{host:?}");
+        }
+    }
+
+    #[test]
+    fn there_are_never_more_than_four_threads() {
+        static GATE: Mutex<()> = Mutex::new(());
+        static AT_ONCE: AtomicUsize = AtomicUsize::new(0);
+        static MOST: AtomicUsize = AtomicUsize::new(0);
+        fn slow(_: &str, port: u16) -> Answer {
+            let now = AT_ONCE.fetch_add(1, Ordering::SeqCst) + 1;
+            MOST.fetch_max(now, Ordering::SeqCst);
+            drop(GATE.lock().unwrap());
+            AT_ONCE.fetch_sub(1, Ordering::SeqCst);
+            Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))])
+        }
+        let resolver = Resolver::with_lookup(slow);
+        let gate = GATE.lock().unwrap();
+        let answers: Vec<_> = (0..20).map(|_| ask(&resolver, "name")).collect();
+        assert_eq!(threads(&resolver), MAX_THREADS);
+        drop(gate);
+        for answer in answers {
+            assert!(answer.recv().unwrap().is_ok());
+        }
+        assert!(MOST.load(Ordering::SeqCst) <= MAX_THREADS);
+    }
+
+    #[test]
+    fn an_idle_thread_is_used_again() {
+        let resolver = Resolver::with_lookup(|_, port| Ok(vec![([127, 0, 0, 1], port).into()]));
+        for _ in 0..50 {
+            ask(&resolver, "name").recv().unwrap().unwrap();
+            while resolver.shared.lock().idle == 0 {
+                thread::yield_now();
+            }
+        }
+        assert_eq!(threads(&resolver), 1);
+    }
+
+    #[test]
+    fn a_panic_costs_no_thread() {
+        let resolver = Resolver::with_lookup(|_, _| panic!("lookup"));
+        for _ in 0..10 {
+            assert!(ask(&resolver, "name").recv().is_err(), "the reply is dropped");
+        }
+        assert!(threads(&resolver) <= MAX_THREADS);
+    }
+
+    #[test]
+    fn threads_end_with_the_resolver() {
+        let resolver = Resolver::with_lookup(|_, port| Ok(vec![([127, 0, 0, 1], port).into()]));
+        ask(&resolver, "name").recv().unwrap().unwrap();
+        let shared = Arc::clone(&resolver.shared);
+        drop(resolver);
+        while shared.lock().threads > 0 {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn families_alternate_and_the_first_stays_first() {
+        const V6: [&str; 3] = ["[::1]:1", "[::2]:1", "[::3]:1"];
+        const V4: [&str; 3] = ["1.0.0.1:1", "1.0.0.2:1", "1.0.0.3:1"];
+        for (given, ordered) in [
+            (vec![], vec![]),
+            (vec![V6[0], V6[1], V4[0]], vec![V6[0], V4[0], V6[1]]),
+            (vec![V4[0], V6[0], V6[1], V6[2]], vec![V4[0], V6[0], V6[1], V6[2]]),
+            (vec![V4[0], V4[1], V4[2]], vec![V4[0], V4[1], V4[2]]),
+            (
+                vec![V6[0], V6[1], V6[2], V4[0], V4[1], V4[2]],
+                vec![V6[0], V4[0], V6[1], V4[1], V6[2], V4[2]],
+            ),
+        ] {
+            assert_eq!(interleave(addrs(&given)), addrs(&ordered), "{given:?}");
+        }
+    }
+}

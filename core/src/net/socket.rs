@@ -116,3 +116,86 @@ pub(crate) fn receive(socket: &mut TcpStream, buf: &mut [u8]) -> io::Result<usiz
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mio::{Events, Interest, Poll, Token};
+
+    use super::*;
+
+    const LOCAL: &str = "127.0.0.1:0";
+
+    /// Waits until the attempt is decided.
+    fn decided(mut socket: TcpStream) -> io::Result<bool> {
+        let mut poll = Poll::new().unwrap();
+        poll.registry().register(&mut socket, Token(0), Interest::WRITABLE).unwrap();
+        loop {
+            match connect_result(&socket) {
+                Ok(false) => poll.poll(&mut Events::with_capacity(1), None).unwrap(),
+                decided => return decided,
+            }
+        }
+    }
+
+    #[test]
+    fn a_connection_is_made_without_waiting() {
+        let listener = bind(LOCAL.parse().unwrap(), 1).unwrap();
+        let socket = connect(listener.local_addr().unwrap()).unwrap();
+        assert!(socket.nodelay().unwrap());
+        assert!(decided(socket).unwrap());
+    }
+
+    #[test]
+    fn a_refusal_is_told() {
+        let listener = bind(LOCAL.parse().unwrap(), 1).unwrap();
+        let addr = listener.local_addr().unwrap();
+        drop(listener);
+        let error = connect(addr).and_then(decided).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn an_address_in_use_is_refused_and_a_left_one_is_not() {
+        let listener = bind(LOCAL.parse().unwrap(), 1).unwrap();
+        let addr = listener.local_addr().unwrap();
+        assert_eq!(bind(addr, 1).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        let client = net::TcpStream::connect(addr).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        // Our side ends first, so that it is left with TIME_WAIT.
+        drop((accepted, listener));
+        drop(client);
+        bind(addr, 1).unwrap();
+    }
+
+    #[test]
+    fn many_slices_leave_in_one_call() {
+        let listener = net::TcpListener::bind(LOCAL).unwrap();
+        let client = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let client = adopt(client).unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        let slices: [&[u8]; 20] =
+            std::array::from_fn(|at| if at % 2 == 0 { &b"ab"[..] } else { b"" });
+        assert_eq!(offered(&slices), 20);
+        assert_eq!(send(&client, &slices).unwrap(), 20);
+        let slices = [&b"c"[..]; 20];
+        assert_eq!(offered(&slices), 16);
+        assert_eq!(send(&client, &slices).unwrap(), 16);
+        assert_eq!(send(&client, &[b"", b""]).unwrap(), 0);
+        drop(client);
+        let mut text = String::new();
+        peer.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "ab".repeat(10) + &"c".repeat(16));
+    }
+
+    #[test]
+    fn a_reset_is_an_error_for_the_peer() {
+        let listener = net::TcpListener::bind(LOCAL).unwrap();
+        let client = net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let client = adopt(client).unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        reset_on_drop(&client).unwrap();
+        drop(client);
+        let error = peer.read(&mut [0]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    }
+}

@@ -41,15 +41,6 @@ pub(crate) enum ReadOutcome {
     WouldBlock,
 }
 
-/// What a read came to, and whether it emptied the socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Reading {
-    pub(crate) outcome: ReadOutcome,
-    /// The socket had less than was asked for: reading on can wait for the next event, unless this
-    /// event said that the peer ended the stream. Otherwise read on.
-    pub(crate) short: bool,
-}
-
 /// What a write came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Written {
@@ -72,7 +63,7 @@ pub(crate) enum StreamError {
 impl Stream {
     /// Begins TLS as client. [`Stream::write`] sends the first message, even with nothing to write.
     #[cfg(feature = "tls")]
-    pub(crate) fn client(
+    pub(crate) fn tls_client(
         socket: TcpStream,
         tls: &ClientTls,
         server_name: &str,
@@ -83,20 +74,37 @@ impl Stream {
 
     /// Begins TLS as server: awaits the client's first message.
     #[cfg(feature = "tls")]
-    pub(crate) fn server(socket: TcpStream, tls: &ServerTls) -> Result<Self, TlsError> {
+    pub(crate) fn tls_server(socket: TcpStream, tls: &ServerTls) -> Result<Self, TlsError> {
         let session = TlsSession::server(tls)?;
         Ok(Self::Tls(Box::new(TlsStream { socket, session, blocked: false })))
     }
 
-    /// Reads once, what is on the wire. For plain streams; with TLS it is ciphertext and good for
-    /// nothing but to be discarded, which is what an ended connection does until the peer ends too.
-    pub(crate) fn read_plain(&mut self, buf: &mut [u8]) -> io::Result<Reading> {
-        let asked = buf.len();
-        match socket::receive(self.source(), buf) {
-            Ok(0) if asked > 0 => Ok(Reading::end(false)),
-            Ok(count) => Ok(Reading { outcome: ReadOutcome::Data(count), short: count < asked }),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Reading::would_block()),
-            Err(error) => Err(error),
+    /// Reads once, what is on the wire. Fewer bytes than asked for mean that the socket is empty.
+    ///
+    /// For plain streams; with TLS it is ciphertext and good for nothing but to be discarded, which
+    /// is what an ended connection does until the peer ends too.
+    pub(crate) fn read_plain(&mut self, buf: &mut [u8]) -> Result<ReadOutcome, StreamError> {
+        receive_once(self.source(), buf)
+    }
+
+    /// Reads once into `cipher`, behind a record that was cut, decrypts there, and appends what
+    /// comes out to `plain`. True beside the outcome: the socket had less than was asked for, so
+    /// reading on can wait for the next event, unless this event said that the peer ended.
+    ///
+    /// `cipher` is shared by all streams and needs more than [`MAX_KEPT`](super::tls::MAX_KEPT)
+    /// bytes. The handshake goes on in here too: look at [`Stream::has_unsent`] afterwards. A
+    /// failure has tried to send its alert, and `plain` holds what was good before it. Before the
+    /// stream is dropped, shut it down for writing and read to the end, or a reset may overtake
+    /// the alert.
+    #[cfg(feature = "tls")]
+    pub(crate) fn receive(
+        &mut self,
+        cipher: &mut [u8],
+        plain: &mut Vec<u8>,
+    ) -> Result<(ReadOutcome, bool), StreamError> {
+        match self {
+            Self::Plain(_) => Err(io::Error::from(io::ErrorKind::Unsupported).into()),
+            Self::Tls(stream) => stream.receive(cipher, plain),
         }
     }
 
@@ -106,6 +114,10 @@ impl Stream {
     /// streams. With TLS a call takes at most 256 KiB, and nothing during the handshake: call again
     /// after a [`Stream::receive`] that ended it. Taken does not mean sent: see
     /// [`Stream::has_unsent`].
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(clippy::needless_pass_by_ref_mut, reason = "only TLS has something to change")
+    )]
     pub(crate) fn write(
         &mut self,
         slices: &[&[u8]],
@@ -132,6 +144,10 @@ impl Stream {
     }
 
     /// Sends ciphertext that waits. True: none is left. False: the socket is full.
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(clippy::needless_pass_by_ref_mut, reason = "only TLS has something to change")
+    )]
     pub(crate) fn flush(&mut self) -> Result<bool, StreamError> {
         match self {
             Self::Plain(_) => Ok(true),
@@ -151,6 +167,10 @@ impl Stream {
 
     /// Queues TLS' own goodbye, so that the peer knows that nothing was cut off. Flush, then
     /// [`Stream::shutdown_write`].
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(clippy::needless_pass_by_ref_mut, reason = "only TLS has something to change")
+    )]
     pub(crate) fn close_notify(&mut self) {
         match self {
             Self::Plain(_) => {}
@@ -160,11 +180,9 @@ impl Stream {
     }
 
     /// Ends our direction of the stream (FIN). What the system has taken is still sent.
-    pub(crate) fn shutdown_write(&mut self) -> io::Result<()> {
-        match self.source().shutdown(Shutdown::Write) {
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
-            done => done,
-        }
+    pub(crate) fn shutdown_write(&self) {
+        // It fails only when the stream is gone, which the next read says better.
+        let _ = self.socket().shutdown(Shutdown::Write);
     }
 
     /// Makes dropping the stream a reset, so that what is unsent is thrown away at once.
@@ -200,13 +218,12 @@ impl Stream {
     }
 }
 
-impl Reading {
-    fn end(truncated: bool) -> Self {
-        Self { outcome: ReadOutcome::End { truncated }, short: false }
-    }
-
-    fn would_block() -> Self {
-        Self { outcome: ReadOutcome::WouldBlock, short: true }
+fn receive_once(socket: &mut TcpStream, buf: &mut [u8]) -> Result<ReadOutcome, StreamError> {
+    match socket::receive(socket, buf) {
+        Ok(0) if !buf.is_empty() => Ok(ReadOutcome::End { truncated: false }),
+        Ok(count) => Ok(ReadOutcome::Data(count)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(ReadOutcome::WouldBlock),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -242,45 +259,35 @@ pub(crate) struct TlsStream {
 
 #[cfg(feature = "tls")]
 impl TlsStream {
-    /// Reads once into `cipher`, behind a record that was cut, decrypts there, and appends what
-    /// comes out to `plain`.
-    ///
-    /// `cipher` is the loop's and needs more than [`MAX_KEPT`](super::tls::MAX_KEPT) bytes. The
-    /// handshake goes on in here too: look at [`Stream::has_unsent`] afterwards. A failure has
-    /// tried to send its alert; before the stream is dropped, shut it down for writing and read to
-    /// the end, or the alert may be lost to a reset.
-    pub(crate) fn receive(
+    fn receive(
         &mut self,
         cipher: &mut [u8],
         plain: &mut Vec<u8>,
-    ) -> Result<Reading, StreamError> {
+    ) -> Result<(ReadOutcome, bool), StreamError> {
         if self.session.is_peer_closed() {
-            return Ok(Reading::end(false));
+            return Ok((ReadOutcome::End { truncated: false }, false));
         }
         let kept = self.session.kept();
         let space = cipher.get_mut(kept..).unwrap_or_default();
-        if space.is_empty() {
+        let asked = space.len();
+        if asked == 0 {
             return Err(io::Error::from(io::ErrorKind::InvalidInput).into());
         }
-        let asked = space.len();
-        let count = match socket::receive(&mut self.socket, space) {
-            Ok(0) => return Ok(Reading::end(true)),
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Ok(Reading::would_block());
-            }
-            Err(error) => return Err(error.into()),
+        let count = match receive_once(&mut self.socket, space)? {
+            ReadOutcome::Data(count) => count,
+            ReadOutcome::End { .. } => return Ok((ReadOutcome::End { truncated: true }, false)),
+            ReadOutcome::WouldBlock => return Ok((ReadOutcome::WouldBlock, true)),
         };
         self.session.carry(cipher);
         let before = plain.len();
         let received = cipher.get_mut(..kept + count).unwrap_or_default();
         match self.session.receive(received, plain) {
-            // Nothing more will come, but the caller has to hear of it: let it read on.
-            Ok(state) if state.peer_closed && plain.len() == before => Ok(Reading::end(false)),
-            Ok(state) => Ok(Reading {
-                outcome: ReadOutcome::Data(plain.len() - before),
-                short: count < asked && !state.peer_closed,
-            }),
+            Ok(state) => {
+                // After close_notify nothing more will come, so there may be no event to wait for:
+                // not short, so that the caller reads on and hears of the end.
+                let short = count < asked && !state.peer_closed;
+                Ok((ReadOutcome::Data(plain.len() - before), short))
+            }
             Err(error) => {
                 // The first failure is the one to report.
                 let _ = self.flush();
@@ -335,3 +342,6 @@ impl fmt::Display for StreamError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

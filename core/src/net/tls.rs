@@ -34,6 +34,8 @@ pub(crate) const MAX_KEPT: usize = 80 << 10;
 pub(crate) struct TlsSession {
     connection: Connection,
     phase: Phase,
+    /// We said that we send nothing more.
+    closed: bool,
     /// The front of what was received and not used up: a cut record or handshake message.
     kept: Vec<u8>,
     outgoing: Outgoing,
@@ -86,7 +88,7 @@ impl TlsSession {
 
     fn start(connection: Connection) -> Result<Self, TlsError> {
         let (kept, outgoing) = (Vec::new(), Outgoing::default());
-        let mut session = Self { connection, phase: Phase::Running, kept, outgoing };
+        let mut session = Self { connection, phase: Phase::Running, closed: false, kept, outgoing };
         session.receive(&mut [], &mut Vec::new())?;
         Ok(session)
     }
@@ -134,7 +136,7 @@ impl TlsSession {
         plain: &mut Vec<u8>,
     ) -> Result<Received, TlsError> {
         if self.phase == Phase::Failed {
-            return Err(failed_before());
+            return Err(TlsError::new("TLS has failed before"));
         }
         let mut used = 0;
         while self.phase == Phase::Running {
@@ -190,17 +192,15 @@ impl TlsSession {
     /// as long as it has to be and may hold anything.
     ///
     /// Small slices share records of up to 16 KiB, since a record costs as much as 1 KiB of data.
-    /// Takes nothing during the handshake. [`TlsSession::outgoing`] goes out before the result.
+    /// Takes nothing during the handshake, after [`TlsSession::close_notify`] or after a failure.
+    /// [`TlsSession::outgoing`] goes out before the result.
     pub(crate) fn encrypt(
         &mut self,
         plain: &[&[u8]],
         scratch: &mut Vec<u8>,
     ) -> Result<Sealed, TlsError> {
-        if self.phase == Phase::Failed {
-            return Err(failed_before());
-        }
         let offered: usize = plain.iter().map(|slice| slice.len()).sum();
-        if offered == 0 || self.is_handshaking() {
+        if offered == 0 || !self.may_send() {
             return Ok(Sealed { taken: 0, cipher: 0..0 });
         }
         let taken = offered.min(MAX_ENCRYPT);
@@ -216,11 +216,12 @@ impl TlsSession {
     }
 
     /// Says in [`TlsSession::outgoing`] that we send nothing more. Does nothing during the
-    /// handshake or after a failure. Call it once, after the last data.
+    /// handshake, after a failure or when it was said before.
     pub(crate) fn close_notify(&mut self) {
-        if self.phase == Phase::Failed || self.is_handshaking() {
+        if !self.may_send() {
             return;
         }
+        self.closed = true;
         let mut alert = [0; RECORD_OVERHEAD + ASIDE];
         let cipher = &mut alert;
         let mut sealer =
@@ -229,6 +230,10 @@ impl TlsSession {
         let _ = self.seal(&mut sealer);
         let written = sealer.written;
         self.outgoing.push(alert.get(..written).unwrap_or_default());
+    }
+
+    fn may_send(&self) -> bool {
+        self.phase != Phase::Failed && !self.closed && !self.is_handshaking()
     }
 
     fn seal(&mut self, sealer: &mut Sealer<'_>) -> Result<(), TlsError> {
@@ -267,10 +272,6 @@ impl TlsSession {
     pub(crate) fn keep(&mut self, cipher: &[u8]) {
         self.outgoing.push(cipher);
     }
-}
-
-fn failed_before() -> TlsError {
-    TlsError::new("TLS has failed before")
 }
 
 /// rustls has a type for each role, with the same methods by different paths.
@@ -480,3 +481,7 @@ impl Outgoing {
         }
     }
 }
+
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+#[cfg(test)]
+mod tests;

@@ -141,9 +141,9 @@ fn certificate_text(error: &CertificateError) -> Cow<'static, str> {
 fn wrong_name(expected: &str, presented: &[String]) -> String {
     const SHOWN: usize = 5;
     // rustls prints each name as its kind with the name in it: DnsName("a.example").
-    let plain = |name: &String| match name.split('"').nth(1) {
-        Some(inner) => format!("\"{inner}\""),
-        None => name.clone(),
+    let plain = |name: &String| {
+        let inner = name.split_once('(').and_then(|(_, inner)| inner.strip_suffix(')'));
+        format!("\"{}\"", inner.unwrap_or(name).trim_matches('"'))
     };
     let mut text = format!("certificate not valid for name \"{expected}\"");
     if presented.is_empty() {
@@ -186,6 +186,9 @@ fn incompatible_text(error: &PeerIncompatible) -> Cow<'static, str> {
         | PeerIncompatible::Tls12NotOffered
         | PeerIncompatible::Tls12NotOfferedOrEnabled => {
             "no TLS version in common with the peer".into()
+        }
+        PeerIncompatible::SignatureAlgorithmsExtensionRequired => {
+            "peer names no signature algorithms, as before TLS 1.2".into()
         }
         other => format!("peer lacks something that we need ({other:?})").into(),
     }

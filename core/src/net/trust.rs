@@ -107,7 +107,7 @@ impl ClientTlsBuilder {
         Ok(self)
     }
 
-    /// Reads the system's certificates, unless they are left out, and checks that all fits together.
+    /// Reads the system's certificates, unless they are left out, and checks that all fits.
     pub fn build(self) -> Result<ClientTls, TlsError> {
         let provider = provider()?;
         let verifier = self.verifier(&provider)?;
@@ -189,7 +189,7 @@ impl ServerTls {
 static TLS_1_3: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
 
 /// The cryptography we were built with.
-fn provider() -> Result<Arc<CryptoProvider>, TlsError> {
+pub(super) fn provider() -> Result<Arc<CryptoProvider>, TlsError> {
     #[cfg(feature = "aws-lc-rs")]
     return Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
     #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
@@ -280,5 +280,71 @@ impl ServerCertVerifier for NoVerification {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+impl From<ServerConfig> for ServerTls {
+    fn from(config: ServerConfig) -> Self {
+        Self(Arc::new(config))
+    }
+}
+
+#[cfg(test)]
+impl ClientTls {
+    pub(crate) fn without_alpn(&self) -> Self {
+        let mut config = ClientConfig::clone(&self.0);
+        config.alpn_protocols.clear();
+        Self(Arc::new(config))
+    }
+}
+
+#[cfg(any(feature = "aws-lc-rs", feature = "ring"))]
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Authority;
+    use super::*;
+
+    #[test]
+    fn a_pem_without_what_is_needed_says_so() {
+        let issued = Authority::new().issue(&["a.example"]);
+        let (chain, key) = (issued.chain.as_bytes(), issued.key.as_bytes());
+        let other = Authority::new().issue(&["a.example"]);
+        let encrypted: &[u8] =
+            b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+        let broken: &[u8] = b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n";
+        for (name, chain, key, text) in [
+            ("no certificate", key, key, "no certificate in it"),
+            ("no key", chain, chain, "no private key in it"),
+            ("empty", &b""[..], key, "no certificate in it"),
+            ("encrypted", chain, encrypted, "encrypted"),
+            ("another's key", chain, other.key.as_bytes(), "does not belong"),
+            ("broken", broken, key, "broken PEM"),
+        ] {
+            let error = ServerTls::from_pem(chain, key).unwrap_err().to_string();
+            assert!(error.contains(text), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_unreadable_file_is_named() {
+        let error = ServerTls::from_pem_files("/no/such.pem", "/no/such.key").unwrap_err();
+        assert!(error.to_string().starts_with("/no/such.pem: "), "{error}");
+        let error = ClientTls::builder().ca_file("/no/ca.pem").err().unwrap();
+        assert!(error.to_string().starts_with("/no/ca.pem: "), "{error}");
+    }
+
+    #[test]
+    fn to_trust_nobody_is_refused() {
+        let error = ClientTls::builder().only_these_cas().build().unwrap_err();
+        assert!(error.to_string().contains("nobody to trust"), "{error}");
+    }
+
+    #[test]
+    fn the_platform_is_read_once() {
+        // A machine without certificates says so, each time.
+        if let (Ok(first), Ok(second)) = (ClientTls::platform(), ClientTls::platform()) {
+            assert!(Arc::ptr_eq(first.config(), second.config()));
+        }
     }
 }
