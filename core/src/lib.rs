@@ -56,6 +56,8 @@ pub use event_loop::{
     Remote, Reply, ServerId, Socket,
 };
 #[cfg(feature = "tls")]
+pub use net::tls_error::TlsError;
+#[cfg(feature = "tls")]
 pub use net::trust::{ClientTls, ClientTlsBuilder, ServerTls};
 #[cfg(feature = "net")]
 pub use server::{Server, ServerOptions};
