@@ -5,8 +5,8 @@ use std::io::Write as _;
 use std::path::Path;
 
 use tightwire::{
-    Client, ClientOptions, ClientTls, CloseEvent, ConnId, Context, Handler, Message, MessageKind,
-    Opening, Socket,
+    Client, ClientOptions, ClientTls, CloseEvent, ConnId, Context, Handler, Message, Opening,
+    Socket,
 };
 
 const GREETING: &str = "Grüße, 世界! 👋";

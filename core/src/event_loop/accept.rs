@@ -186,7 +186,7 @@ impl Core {
 #[cfg(feature = "tls")]
 fn wrap(socket: mio::net::TcpStream, endpoint: &Endpoint) -> Option<Stream> {
     match endpoint.server.as_ref().and_then(|server| server.tls.as_ref()) {
-        Some(tls) => Stream::server(socket, tls).ok(),
+        Some(tls) => Stream::tls_server(socket, tls).ok(),
         None => Some(Stream::Plain(socket)),
     }
 }

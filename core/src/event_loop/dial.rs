@@ -175,7 +175,7 @@ impl Core {
 #[cfg(feature = "tls")]
 fn wrap(socket: mio::net::TcpStream, tls: Option<crate::client::TlsPlan>) -> Result<Stream, Error> {
     let Some(plan) = tls else { return Ok(Stream::Plain(socket)) };
-    Ok(Stream::client(socket, &plan.config, &plan.name)?)
+    Ok(Stream::tls_client(socket, &plan.config, &plan.name)?)
 }
 
 #[cfg(not(feature = "tls"))]

@@ -6,7 +6,7 @@ use super::dispatch::Dispatch;
 use super::handlers::Handlers;
 use super::link::{Connection, Greeting, Link, Phase};
 use super::message::Message;
-use crate::net::stream::{ReadOutcome, Reading, Stream};
+use crate::net::stream::{ReadOutcome, Stream};
 use crate::proto::receiver::Event;
 use crate::proto::session::{Failure, StreamAction};
 
@@ -70,6 +70,11 @@ impl Dispatch<'_> {
             None => Step::Drained,
             Some(Stream::Plain(_)) => self.read_plain(conn),
             #[cfg(feature = "tls")]
+            Some(Stream::Tls(_)) if matches!(conn.link.phase, Phase::Refusing) => {
+                // TLS has failed or said its last word: what comes is only waited out.
+                self.read_plain(conn)
+            }
+            #[cfg(feature = "tls")]
             Some(Stream::Tls(_)) => self.read_tls(conn),
         }
     }
@@ -80,23 +85,22 @@ impl Dispatch<'_> {
         let mut long = if matches!(link.phase, Phase::Open) { rx.space(STEP) } else { None };
         let into_place = long.is_some();
         let target = long.as_deref_mut().unwrap_or(&mut self.buffers.input);
-        let (count, short) = match stream.read_plain(target) {
-            Ok(Reading { outcome: ReadOutcome::Data(count), short }) => (count, short),
-            Ok(Reading { outcome: ReadOutcome::WouldBlock, .. }) => {
+        let asked = target.len();
+        let count = match stream.read_plain(target) {
+            Ok(ReadOutcome::Data(count)) => count,
+            Ok(ReadOutcome::WouldBlock) => {
                 link.flags.readable = false;
                 return Step::Drained;
             }
-            Ok(Reading { outcome: ReadOutcome::End { truncated }, .. }) => {
-                return self.stream_ended(conn, truncated);
-            }
+            Ok(ReadOutcome::End { truncated }) => return self.stream_ended(conn, truncated),
             Err(error) => {
-                link.fail_stream(error.into());
+                link.fail_stream(error, self.core.now);
                 return Step::Drained;
             }
         };
         // A short read proves that the socket is drained, unless the peer ended its half: then the
         // end itself is still to be read.
-        link.flags.readable = !short || link.flags.read_closed;
+        link.flags.readable = count == asked || link.flags.read_closed;
         if link.is_open() {
             link.session.on_bytes(self.core.now);
         }
@@ -113,7 +117,7 @@ impl Dispatch<'_> {
     #[cfg(feature = "tls")]
     fn read_tls(&mut self, conn: &mut Connection) -> Step {
         let mut plain = std::mem::take(&mut self.buffers.plain);
-        let Some(Stream::Tls(stream)) = &mut conn.link.stream else { return Step::Drained };
+        let Some(stream) = &mut conn.link.stream else { return Step::Drained };
         let received = stream.receive(&mut self.buffers.input, &mut plain);
         if !plain.is_empty() {
             let link = &mut conn.link;
@@ -127,22 +131,20 @@ impl Dispatch<'_> {
         self.buffers.plain = plain;
         let link = &mut conn.link;
         match received {
-            Ok(Reading { outcome: ReadOutcome::Data(count), short }) => {
+            Ok((ReadOutcome::Data(count), short)) => {
                 link.flags.readable &= !short || link.flags.read_closed;
                 self.handshake_output(link);
                 Step::Bytes(count)
             }
-            Ok(Reading { outcome: ReadOutcome::WouldBlock, .. }) => {
+            Ok((ReadOutcome::WouldBlock, _)) => {
                 link.flags.readable = false;
                 Step::Drained
             }
-            Ok(Reading { outcome: ReadOutcome::End { truncated }, .. }) => {
-                self.stream_ended(conn, truncated)
-            }
+            Ok((ReadOutcome::End { truncated }, _)) => self.stream_ended(conn, truncated),
             Err(error) => {
                 // The alert that says why goes out first.
                 self.core.flush_link(link);
-                link.fail_stream(error);
+                link.fail_stream(error, self.core.now);
                 Step::Drained
             }
         }

@@ -207,7 +207,7 @@ impl Link {
         let pending = !self.session.queue().is_empty();
         self.session.on_written(pending, now, &self.endpoint.tuning, masks);
         if let Err(error) = written {
-            self.fail_stream(error);
+            self.fail_stream(error, now);
         }
     }
 
@@ -228,7 +228,7 @@ impl Link {
                 }
                 Err(error) => {
                     self.flags.writable = false;
-                    return self.fail_stream(error);
+                    return self.fail_stream(error, now);
                 }
             }
         }
@@ -300,8 +300,16 @@ impl Link {
         self.flags.gone = true;
     }
 
+    /// From now on the stream is only flushed, ended and waited out.
+    pub(crate) fn start_refusing(&mut self, now: Instant) {
+        self.phase = Phase::Refusing;
+        self.flags.readable = true;
+        self.shared.set_ready_state(ReadyState::Closing);
+        self.opening_deadline = self.endpoint.tuning.linger.map(|linger| now + linger);
+    }
+
     /// The stream broke.
-    pub(crate) fn fail_stream(&mut self, error: StreamError) {
+    pub(crate) fn fail_stream(&mut self, error: StreamError, now: Instant) {
         self.flags.readable = false;
         if self.is_open() && matches!(error, StreamError::Io(_)) {
             let os = match &error {
@@ -323,6 +331,10 @@ impl Link {
         };
         if self.is_open() {
             self.session.on_stream_broken(None);
+        } else if error.phase() == ErrorPhase::Tls && self.error.is_none() {
+            // The alert that tells the peer why would be lost if the socket went at once.
+            self.error = Some(Box::new(error));
+            return self.start_refusing(now);
         }
         self.fail(error);
     }
