@@ -10,6 +10,9 @@ use crate::proto::session::Failure;
 use crate::proto::violation::Violation;
 use crate::target::TargetError;
 
+/// Characters of a refusal's body that an error text quotes.
+const EXPLANATION: usize = 120;
+
 /// Where in the life of a connection an error arose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -136,6 +139,9 @@ impl Error {
         Self { os: error.raw_os_error(), ..Self::new(phase, code, format_args!("{what}: {error}")) }
     }
 
+    /// Characters of a refusal's body that an error text quotes.
+    const EXPLANATION: usize = 120;
+
     /// Where in the life of the connection it arose.
     pub fn phase(&self) -> Phase {
         self.phase
@@ -171,8 +177,17 @@ impl From<HandshakeError> for Error {
             HandshakeError::HeadTooLarge | HandshakeError::TooManyFields => ErrorCode::TooBig,
             _ => ErrorCode::Handshake,
         };
-        let base = Self::new(Phase::Upgrade, code, &error);
-        match error {
+        let HandshakeError::Status(reply) = error else {
+            return Self::new(Phase::Upgrade, code, error);
+        };
+        let text = String::from_utf8_lossy(&reply.body);
+        let explanation = text.lines().next().unwrap_or_default().trim();
+        let separator = if explanation.is_empty() { "" } else { ": " };
+        let explanation = explanation.chars().take(EXPLANATION).collect::<String>();
+        let status = HandshakeError::Status(reply);
+        let base =
+            Self::new(Phase::Upgrade, code, format_args!("{status}{separator}{explanation}"));
+        match status {
             HandshakeError::Status(reply) => Self { http: Some(reply), ..base },
             _ => base,
         }

@@ -111,7 +111,7 @@ pub enum Action {
     None,
     /// Wait for the server to end the stream first (7.1.1), no longer than the linger time.
     AwaitEnd,
-    /// Queue a Close frame with the peer's code.
+    /// Queue a Close frame with the peer's code and reason.
     EchoClose,
     /// Send what is queued, then end our half of the stream and wait for the peer's end.
     EndStream,

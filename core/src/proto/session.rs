@@ -446,8 +446,10 @@ impl Session {
             Action::AwaitEnd => self.end(StreamAction::AwaitEnd, now, tuning),
             Action::EndStream => self.end(StreamAction::EndAfterFlush, now, tuning),
             Action::EchoClose => {
-                let code = self.received.as_ref().and_then(|received| received.code);
-                self.send_close(code, "", masks);
+                if let Some(received) = self.received.take() {
+                    self.send_close(received.code, &received.reason, masks);
+                    self.received = Some(received);
+                }
                 self.step(Input::SentClose, now, tuning, masks);
             }
         }
