@@ -160,7 +160,8 @@ def main():
         jobs = [pool.submit(run, t, options, expected) for t in testees]
         for job in concurrent.futures.as_completed(jobs):
             summary, problems = job.result()
-            print(summary, *problems, sep="\n    ", flush=True)
+            more = [f"and {len(problems) - 30} more"] if len(problems) > 30 else []
+            print(summary, *problems[:30], *more, sep="\n    ", flush=True)
             failed += bool(problems)
     if failed:
         print(f"{failed} of {len(testees)} testees are worse than expected; reports in {REPORTS.relative_to(ROOT)}")
