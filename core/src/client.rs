@@ -135,11 +135,9 @@ impl ClientOptions {
             Error::new(Phase::System, crate::ErrorCode::Internal, cause)
         })?;
         let mut headers = self.headers.clone();
-        if let Some((user, password)) = &self.target.credentials {
-            let given = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
-            if !given {
-                headers.push(("Authorization".to_owned(), basic(user, password)));
-            }
+        let given = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+        if let (false, Some(authorization)) = (given, self.target.authorization()) {
+            headers.push(("Authorization".to_owned(), authorization));
         }
         let mut request = Vec::new();
         let handshake = ClientHandshake::start(
@@ -190,15 +188,6 @@ impl ClientOptions {
         }
         Ok(None)
     }
-}
-
-/// The credentials of a URL as an `Authorization` (RFC 7617).
-fn basic(user: &str, password: &str) -> String {
-    use base64::Engine as _;
-    let mut value = "Basic ".to_owned();
-    let engine = base64::engine::general_purpose::STANDARD;
-    engine.encode_string(format!("{user}:{password}"), &mut value);
-    value
 }
 
 /// One client connection with a loop of its own; [`EventLoop::connect`] is for several.

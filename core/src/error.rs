@@ -3,10 +3,15 @@
 use std::fmt;
 use std::io;
 
+#[cfg(feature = "tls")]
+use crate::net::tls_error::TlsError;
 use crate::proto::handshake::{HandshakeError, HttpReply, RequestError};
 use crate::proto::session::Failure;
 use crate::proto::violation::Violation;
 use crate::target::TargetError;
+
+/// Characters of a refusal's body that an error text quotes.
+const EXPLANATION: usize = 120;
 
 /// Where in the life of a connection an error arose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -134,6 +139,9 @@ impl Error {
         Self { os: error.raw_os_error(), ..Self::new(phase, code, format_args!("{what}: {error}")) }
     }
 
+    /// Characters of a refusal's body that an error text quotes.
+    const EXPLANATION: usize = 120;
+
     /// Where in the life of the connection it arose.
     pub fn phase(&self) -> Phase {
         self.phase
@@ -169,8 +177,17 @@ impl From<HandshakeError> for Error {
             HandshakeError::HeadTooLarge | HandshakeError::TooManyFields => ErrorCode::TooBig,
             _ => ErrorCode::Handshake,
         };
-        let base = Self::new(Phase::Upgrade, code, &error);
-        match error {
+        let HandshakeError::Status(reply) = error else {
+            return Self::new(Phase::Upgrade, code, error);
+        };
+        let text = String::from_utf8_lossy(&reply.body);
+        let explanation = text.lines().next().unwrap_or_default().trim();
+        let separator = if explanation.is_empty() { "" } else { ": " };
+        let explanation = explanation.chars().take(EXPLANATION).collect::<String>();
+        let status = HandshakeError::Status(reply);
+        let base =
+            Self::new(Phase::Upgrade, code, format_args!("{status}{separator}{explanation}"));
+        match status {
             HandshakeError::Status(reply) => Self { http: Some(reply), ..base },
             _ => base,
         }
@@ -186,6 +203,14 @@ impl From<RequestError> for Error {
 impl From<TargetError> for Error {
     fn from(error: TargetError) -> Self {
         Self::argument(error)
+    }
+}
+
+#[cfg(feature = "tls")]
+impl From<TlsError> for Error {
+    fn from(error: TlsError) -> Self {
+        let code = if error.is_certificate() { ErrorCode::Certificate } else { ErrorCode::Tls };
+        Self::new(Phase::Tls, code, error)
     }
 }
 
@@ -211,6 +236,7 @@ impl From<Failure> for Error {
             Failure::OpenTimeout => (Phase::Upgrade, ErrorCode::TimedOut),
             Failure::Aborted => (Phase::App, ErrorCode::Shutdown),
             Failure::Internal => (Phase::App, ErrorCode::Internal),
+            Failure::Entropy => (Phase::System, ErrorCode::Internal),
             Failure::TlsTruncated => (Phase::Tls, ErrorCode::Reset),
             _ => (Phase::Tcp, ErrorCode::Reset),
         };

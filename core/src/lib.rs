@@ -25,8 +25,6 @@
 
 mod config;
 pub mod proto;
-#[cfg(feature = "net")]
-pub mod target;
 
 #[cfg(feature = "net")]
 mod client;
@@ -44,7 +42,8 @@ mod target;
 pub use config::Tuning;
 pub use proto::close::{CloseError, ReadyState};
 pub use proto::frame::{MessageKind, Role};
-pub use proto::handshake::{Headers, HttpReply, Request};
+pub use proto::handshake::{HttpReply, Request};
+pub use proto::head::Headers;
 pub use proto::sender::SendError;
 
 #[cfg(feature = "net")]
@@ -56,6 +55,8 @@ pub use event_loop::{
     CloseEvent, ConnId, Context, EventLoop, Handler, LoopHandle, LoopOptions, Message, Opening,
     Remote, Reply, ServerId, Socket,
 };
+#[cfg(feature = "tls")]
+pub use net::tls_error::TlsError;
 #[cfg(feature = "tls")]
 pub use net::trust::{ClientTls, ClientTlsBuilder, ServerTls};
 #[cfg(feature = "net")]

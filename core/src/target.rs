@@ -7,6 +7,8 @@
 use std::error::Error;
 use std::fmt;
 
+use base64::display::Base64Display;
+use base64::engine::general_purpose::STANDARD;
 use url::{Host, ParseError, Url};
 
 /// A URL, taken apart for connecting and for the request.
@@ -71,6 +73,14 @@ impl Target {
             credentials: credentials(&url),
             url: url.into(),
         })
+    }
+
+    /// The value of the field `Authorization` that the credentials ask for (RFC 7617).
+    #[must_use]
+    pub fn authorization(&self) -> Option<String> {
+        let (user, password) = self.credentials.as_ref()?;
+        let pair = format!("{user}:{password}");
+        Some(format!("Basic {}", Base64Display::new(pair.as_bytes(), &STANDARD)))
     }
 }
 
@@ -160,7 +170,7 @@ impl From<ParseError> for TargetError {
     fn from(error: ParseError) -> Self {
         match error {
             ParseError::EmptyHost => Self::EmptyHost,
-            ParseError::IdnaError => Self::Host("not a valid international domain name"),
+            ParseError::IdnaError => Self::Host("not a valid domain name"),
             ParseError::InvalidPort => Self::Port,
             ParseError::InvalidIpv4Address => Self::Host("not a valid IPv4 address"),
             ParseError::InvalidIpv6Address => Self::Host("not a valid IPv6 address"),
@@ -169,6 +179,132 @@ impl From<ParseError> for TargetError {
             | ParseError::SetHostOnCannotBeABaseUrl => Self::Relative,
             ParseError::Overflow => Self::TooLong,
             _ => Self::Host("has a character that no host can have"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_taken_apart() {
+        // The URL, then: secure, host, port, resource, field Host, URL as browsers write it.
+        let table = [
+            ("ws://h", (false, "h", 80, "/", "h", "ws://h/")),
+            ("wss://h", (true, "h", 443, "/", "h", "wss://h/")),
+            ("http://h/a", (false, "h", 80, "/a", "h", "ws://h/a")),
+            ("https://h/a", (true, "h", 443, "/a", "h", "wss://h/a")),
+            (
+                "WS://H.Example:80/A",
+                (false, "h.example", 80, "/A", "h.example", "ws://h.example/A"),
+            ),
+            ("https://h:443/", (true, "h", 443, "/", "h", "wss://h/")),
+            ("http://h:443/", (false, "h", 443, "/", "h:443", "ws://h:443/")),
+            ("wss://h:80/", (true, "h", 80, "/", "h:80", "wss://h:80/")),
+            ("ws://h:9001/?a=b&c", (false, "h", 9001, "/?a=b&c", "h:9001", "ws://h:9001/?a=b&c")),
+            ("ws://h?q", (false, "h", 80, "/?q", "h", "ws://h/?q")),
+            ("ws://h/?", (false, "h", 80, "/?", "h", "ws://h/?")),
+            ("ws:h", (false, "h", 80, "/", "h", "ws://h/")),
+            ("ws:/h", (false, "h", 80, "/", "h", "ws://h/")),
+            ("  ws://h\n", (false, "h", 80, "/", "h", "ws://h/")),
+            ("ws://h/a b?c d", (false, "h", 80, "/a%20b?c%20d", "h", "ws://h/a%20b?c%20d")),
+            ("ws://h/?x\0y\0", (false, "h", 80, "/?x%00y", "h", "ws://h/?x%00y")),
+            ("ws://h/?å", (false, "h", 80, "/?%C3%A5", "h", "ws://h/?%C3%A5")),
+            ("ws://h/a/../b/%2e/c", (false, "h", 80, "/b/c", "h", "ws://h/b/c")),
+            ("ws://h/%23", (false, "h", 80, "/%23", "h", "ws://h/%23")),
+            (
+                "ws://bücher.example",
+                (
+                    false,
+                    "xn--bcher-kva.example",
+                    80,
+                    "/",
+                    "xn--bcher-kva.example",
+                    "ws://xn--bcher-kva.example/",
+                ),
+            ),
+            ("ws://127.1:81", (false, "127.0.0.1", 81, "/", "127.0.0.1:81", "ws://127.0.0.1:81/")),
+            ("ws://[0:0::1]", (false, "::1", 80, "/", "[::1]", "ws://[::1]/")),
+            (
+                "wss://[2001:DB8::1]:444/x",
+                (true, "2001:db8::1", 444, "/x", "[2001:db8::1]:444", "wss://[2001:db8::1]:444/x"),
+            ),
+        ];
+        for (text, (secure, host, port, resource, host_header, url)) in table {
+            let expected = Target {
+                secure,
+                host: host.into(),
+                port,
+                resource: resource.into(),
+                host_header: host_header.into(),
+                url: url.into(),
+                credentials: None,
+            };
+            let target = Target::parse(text).unwrap();
+            assert!(target == expected, "{text}: {target:?} with Host {:?}", target.host_header);
+        }
+    }
+
+    #[test]
+    fn credentials_are_decoded_and_stay_out_of_host_and_logs() {
+        let table = [
+            ("ws://user:pass@h/", Some(("user", "pass"))),
+            ("ws://user@h/", Some(("user", ""))),
+            ("ws://:pass@h/", Some(("", "pass"))),
+            ("ws://@h/", None),
+            ("ws://:@h/", None),
+            ("ws://a%40b:%3a%0d%0A%e4%zz%@h/", Some(("a@b", ":\r\n\u{fffd}%zz%"))),
+            ("ws://ü:ß@h/", Some(("ü", "ß"))),
+        ];
+        for (url, expected) in table {
+            let target = Target::parse(url).unwrap();
+            let expected = expected.map(|(user, password)| (user.to_owned(), password.to_owned()));
+            assert_eq!(target.credentials, expected, "{url}");
+            assert_eq!(
+                (target.host_header.as_str(), target.resource.as_str()),
+                ("h", "/"),
+                "{url}"
+            );
+        }
+        let target = Target::parse("ws://user:secret@h/").unwrap();
+        assert_eq!(target.url, "ws://user:secret@h/");
+        assert!(!format!("{target:?}").contains("secret"));
+        assert_eq!(target.authorization().as_deref(), Some("Basic dXNlcjpzZWNyZXQ="));
+        assert_eq!(Target::parse("ws://h/").unwrap().authorization(), None);
+    }
+
+    #[test]
+    fn a_bad_url_is_refused_with_the_reason() {
+        let table = [
+            ("ftp://h/", "unknown scheme \"ftp\": use ws or wss"),
+            ("mailto:x@h", "unknown scheme \"mailto\": use ws or wss"),
+            ("about:blank", "unknown scheme \"about\": use ws or wss"),
+            ("localhost:9001", "unknown scheme \"localhost\": use ws or wss"),
+            ("ws+unix:///run/x", "unknown scheme \"ws+unix\": use ws or wss"),
+            ("ws://h/#", "URL with a fragment: remove everything from # on, or write %23"),
+            ("http://h/a#b", "URL with a fragment: remove everything from # on, or write %23"),
+            ("", "relative URL: write ws://host/path"),
+            ("/a", "relative URL: write ws://host/path"),
+            ("#a", "relative URL: write ws://host/path"),
+            ("//h/a", "relative URL: write ws://host/path"),
+            ("127.0.0.1:80", "relative URL: write ws://host/path"),
+            ("ws://", "URL without host: write ws://host/path"),
+            ("ws:", "URL without host: write ws://host/path"),
+            ("ws://:80/", "URL without host: write ws://host/path"),
+            ("ws://user@/", "URL without host: write ws://host/path"),
+            ("ws://h:65536/", "port in URL: must be a number up to 65535"),
+            ("ws://h:x/", "port in URL: must be a number up to 65535"),
+            ("ws://h:-1/", "port in URL: must be a number up to 65535"),
+            ("ws://foo bar.com/", "host in URL: not a valid domain name"),
+            ("ws://a%00b/", "host in URL: not a valid domain name"),
+            ("ws://a|b/", "host in URL: not a valid domain name"),
+            ("ws://256.0.0.1/", "host in URL: not a valid IPv4 address"),
+            ("ws://[::1/", "host in URL: not a valid IPv6 address"),
+            ("ws://[g]/", "host in URL: not a valid IPv6 address"),
+        ];
+        for (url, reason) in table {
+            assert_eq!(Target::parse(url).unwrap_err().to_string(), reason, "{url:?}");
         }
     }
 }

@@ -278,7 +278,6 @@ fn sent(result: Result<(), SendError>, state: ReadyState) -> Result<(), tw_statu
         SendError::Closed => TW_ESTATE,
         SendError::Full { .. } => TW_EAGAIN,
         SendError::TooLong => TW_ETOOBIG,
-        SendError::NotUtf8 => TW_EUTF8,
         _ => TW_EINTERNAL,
     })
 }

@@ -17,7 +17,6 @@ use crate::status::{TW_EBUSY, TW_EHANDLE, TW_EINTERNAL, TW_EREENTRANT, TW_ESHUTD
 
 /// See the module.
 pub(crate) struct Home {
-    id: u64,
     names: Arc<Names>,
     handle: LoopHandle,
     pid: u32,
@@ -55,9 +54,8 @@ impl Driver<'_> {
 }
 
 impl Home {
-    pub(crate) fn new(id: u64, names: Names, event_loop: EventLoop) -> Self {
+    pub(crate) fn new(names: Names, event_loop: EventLoop) -> Self {
         Self {
-            id,
             names: Arc::new(names),
             handle: event_loop.handle(),
             pid: process::id(),
@@ -70,10 +68,6 @@ impl Home {
             descriptor: OnceLock::new(),
             ports: Mutex::new(BTreeMap::new()),
         }
-    }
-
-    pub(crate) fn id(&self) -> u64 {
-        self.id
     }
 
     pub(crate) fn names(&self) -> &Arc<Names> {

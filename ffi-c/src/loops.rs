@@ -41,9 +41,9 @@ pub unsafe extern "C" fn tw_loop_new(
         }
         // SAFETY: the caller vouches for `options`.
         let options = unsafe { tw_loop_opts::read(options) }?;
-        let id = registry::settle(|id, place, base| {
+        let id = registry::settle(|place, base| {
             let event_loop = EventLoop::with_options(options)?;
-            Ok::<_, Failure>(Home::new(id, Names::new(place, base), event_loop))
+            Ok::<_, Failure>(Home::new(Names::new(place, base), event_loop))
         })?;
         // SAFETY: the caller vouches for `out`.
         Ok(unsafe { edge::store(out, id) }?)
@@ -125,14 +125,14 @@ pub extern "C" fn tw_loop_start(id: tw_loop) -> tw_status {
 ///
 /// `out` is NULL or may be written to.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn tw_loop_fd(id: tw_loop, out: *mut isize) -> tw_status {
+pub unsafe extern "C" fn tw_loop_fd(id: tw_loop, out: *mut libc::intptr_t) -> tw_status {
     guard::status(|| {
         if out.is_null() {
             return Err(TW_EINVAL);
         }
         let home = registry::enter(id)?;
         let descriptor = home.descriptor(current::is_inside())?;
-        let descriptor = isize::try_from(descriptor).map_err(|_| TW_EINVAL)?;
+        let descriptor = libc::intptr_t::try_from(descriptor).map_err(|_| TW_EINVAL)?;
         // SAFETY: the caller vouches for `out`.
         unsafe { edge::store(out, descriptor) }
     })

@@ -69,9 +69,9 @@ fn free() -> std::sync::MutexGuard<'static, Free> {
     FREE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Registers a loop. `make` gets its id, and the place and base for its names.
+/// Registers a loop and returns its id. `make` gets the place and base for its names.
 pub(crate) fn settle<E: From<tw_status>>(
-    make: impl FnOnce(u64, usize, u64) -> Result<Home, E>,
+    make: impl FnOnce(usize, u64) -> Result<Home, E>,
 ) -> Result<u64, E> {
     let mut places = free();
     let index = match places.untouched {
@@ -84,13 +84,12 @@ pub(crate) fn settle<E: From<tw_status>>(
     drop(places);
     let Some(place) = PLACES.get(index) else { return Err(TW_ENOMEM.into()) };
     let generation = (place.word.load(Ordering::Relaxed) >> GENERATION_SHIFT) + 1;
-    let id = ids::loop_id(index, generation);
-    match make(id, index, place.base.load(Ordering::Relaxed)) {
+    match make(index, place.base.load(Ordering::Relaxed)) {
         Ok(home) => {
             place.home.store(Box::into_raw(Box::new(home)), Ordering::Relaxed);
             // Added, not stored: calls with dead ids may be on their way in or out.
             place.word.fetch_add((1 << GENERATION_SHIFT) + ALIVE, Ordering::Release);
-            Ok(id)
+            Ok(ids::loop_id(index, generation))
         }
         Err(error) => {
             free().used.push_back(index);

@@ -56,6 +56,7 @@ pub const TW_EUTF8: c_int = 27;
 /// The stream ended without a closing handshake.
 pub const TW_ERESET: c_int = 28;
 
+/// The length of `tw_error.text`, which the header needs as a number.
 const TEXT: usize = 248;
 
 /// Why a call failed. May be NULL wherever it is asked for; filled upon failure only. This
@@ -68,7 +69,7 @@ pub struct tw_error {
     /// The `errno` behind it, or 0.
     pub sys: c_int,
     /// What happened, for people; ends with NUL.
-    pub text: [c_char; TEXT],
+    pub text: [c_char; 248],
 }
 
 /// Why a call failed, on our side of the border.

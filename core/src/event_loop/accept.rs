@@ -15,7 +15,6 @@ use super::id::ServerId;
 use super::link::{Greeting, Phase};
 use crate::error::{Error, ErrorCode, Phase as ErrorPhase};
 use crate::net::listen::{AcceptBackoff, Batch, accept_batch};
-use crate::net::socket;
 use crate::net::stream::Stream;
 use crate::proto::frame::Role;
 use crate::proto::handshake::ServerHandshake;
@@ -63,7 +62,8 @@ impl Core {
         };
         let id = ServerId::new(slot, generation);
         let interest = Interest::READABLE;
-        if let Err(error) = self.poll.registry().register(&mut socket, listener_token(id), interest) {
+        if let Err(error) = self.poll.registry().register(&mut socket, listener_token(id), interest)
+        {
             self.listeners.remove(slot, generation);
             return Err(fail("cannot watch the listening socket", &error));
         }
@@ -178,7 +178,8 @@ impl Core {
     /// When a listener wants to try again.
     pub(crate) fn accept_deadline(&self) -> Option<Instant> {
         let owed = self.owed_accepts.iter();
-        owed.filter_map(|id| self.listeners.get(id.slot(), id.generation())?.backoff.deadline()).min()
+        owed.filter_map(|id| self.listeners.get(id.slot(), id.generation())?.backoff.deadline())
+            .min()
     }
 }
 

@@ -12,6 +12,7 @@ use super::remote::{LoopHandle, Remote};
 use crate::client::ClientOptions;
 use crate::error::Error;
 use crate::proto::close::{CloseError, ReadyState};
+use crate::proto::frame::MessageKind;
 use crate::proto::sender::SendError;
 use crate::server::ServerOptions;
 
@@ -42,10 +43,33 @@ impl<'a> Context<'a> {
     ///
     /// [`SendError::Closed`] unless the connection is open, [`SendError::Full`] when
     /// `max_send_buffer` payload bytes are queued. Nothing of the message was taken then.
-    pub fn send<'m>(&mut self, id: ConnId, message: impl Into<Message<'m>>) -> Result<(), SendError> {
+    pub fn send<'m>(
+        &mut self,
+        id: ConnId,
+        message: impl Into<Message<'m>>,
+    ) -> Result<(), SendError> {
         let message = message.into();
         self.catch_up();
         self.with_link(id, |core, link| core.send(link, message)).unwrap_or(Err(SendError::Closed))
+    }
+
+    /// Queues a part of a message, the last one if `fin` (RFC 6455 section 5.4). Until then other
+    /// messages are refused with [`SendError::InParts`]; pings and Close are not. Text has to be
+    /// valid UTF-8 over all parts.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_part(
+        &mut self,
+        id: ConnId,
+        kind: MessageKind,
+        data: &[u8],
+        fin: bool,
+    ) -> Result<(), SendError> {
+        self.catch_up();
+        self.with_link(id, |core, link| core.send_part(link, kind, data, fin))
+            .unwrap_or(Err(SendError::Closed))
     }
 
     /// Queues a ping of at most 125 bytes (RFC 6455 section 5.5.2).
@@ -164,7 +188,11 @@ impl<'a> Context<'a> {
         }
     }
 
-    fn with_link<R>(&mut self, id: ConnId, act: impl FnOnce(&mut Core, &mut Link) -> R) -> Option<R> {
+    fn with_link<R>(
+        &mut self,
+        id: ConnId,
+        act: impl FnOnce(&mut Core, &mut Link) -> R,
+    ) -> Option<R> {
         self.core.with_link(self.current.as_deref_mut(), id, act)
     }
 }
@@ -188,6 +216,23 @@ impl<'a> Socket<'a> {
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
         self.core.catch_up(Some(self.link));
         self.core.send(self.link, message.into())
+    }
+
+    /// Queues a part of a message, the last one if `fin` (RFC 6455 section 5.4). Until then other
+    /// messages are refused with [`SendError::InParts`]; pings and Close are not. Text has to be
+    /// valid UTF-8 over all parts.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_part(
+        &mut self,
+        kind: MessageKind,
+        data: &[u8],
+        fin: bool,
+    ) -> Result<(), SendError> {
+        self.core.catch_up(Some(self.link));
+        self.core.send_part(self.link, kind, data, fin)
     }
 
     /// Queues a ping of at most 125 bytes (RFC 6455 section 5.5.2).
@@ -250,7 +295,9 @@ impl<'a> Socket<'a> {
 
 impl std::fmt::Debug for Context<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Context").field("connections", &self.core.slots.len()).finish_non_exhaustive()
+        f.debug_struct("Context")
+            .field("connections", &self.core.slots.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -20,6 +20,7 @@ use crate::error::{Error, ErrorCode, Phase as ErrorPhase};
 use crate::net::resolve::Resolver;
 use crate::net::stream::Stream;
 use crate::proto::close::{CloseError, ReadyState, check_close};
+use crate::proto::frame::MessageKind;
 use crate::proto::receiver::Receiver;
 use crate::proto::sender::SendError;
 use crate::proto::session::Failure;
@@ -175,15 +176,31 @@ impl Core {
     }
 
     pub(crate) fn send(&mut self, link: &mut Link, message: Message<'_>) -> Result<(), SendError> {
+        self.check_room(link)?;
+        let (now, masks, scratch) = (self.now, &mut self.masks, &mut self.scratch);
+        link.send(message.kind(), message.data(), now, masks, scratch)
+    }
+
+    pub(crate) fn send_part(
+        &mut self,
+        link: &mut Link,
+        kind: MessageKind,
+        data: &[u8],
+        fin: bool,
+    ) -> Result<(), SendError> {
+        self.check_room(link)?;
+        let (now, masks, scratch) = (self.now, &mut self.masks, &mut self.scratch);
+        link.send_part(kind, data, fin, now, masks, scratch)
+    }
+
+    /// Whether a message may be queued.
+    fn check_room(&self, link: &Link) -> Result<(), SendError> {
         if link.shared.ready_state() != ReadyState::Open {
             return Err(SendError::Closed);
         }
-        let (buffered, limit) = (link.shared.buffered(), link.endpoint.tuning.max_send_buffer as u64);
-        if buffered >= limit {
-            return Err(SendError::Full { buffered, limit });
-        }
-        let (now, masks, scratch) = (self.now, &mut self.masks, &mut self.scratch);
-        link.send(message.kind(), message.data(), now, masks, scratch)
+        let buffered = link.shared.buffered();
+        let limit = link.endpoint.tuning.max_send_buffer as u64;
+        if buffered >= limit { Err(SendError::Full { buffered, limit }) } else { Ok(()) }
     }
 
     pub(crate) fn ping(&mut self, link: &mut Link, payload: &[u8]) -> Result<(), SendError> {
@@ -248,6 +265,33 @@ impl Core {
                 });
             }
             Command::Post(_) | Command::Resolved { .. } => self.deferred.push_back(command),
+        }
+    }
+
+    /// Gives queued output to the system.
+    pub(crate) fn flush_link(&mut self, link: &mut Link) {
+        link.flush(self.now, &mut self.masks, &mut self.scratch);
+    }
+
+    /// Ends what has nothing left to do.
+    pub(crate) fn settle_link(&mut self, link: &mut Link) {
+        link.settle(self.now, &mut self.masks, &mut self.scratch);
+    }
+
+    /// Flushes every connection on the list, between two turns. What is gone, drained or due stays
+    /// on the list for the next turn, which may run callbacks.
+    pub(crate) fn flush_dirty(&mut self) {
+        for id in std::mem::take(&mut self.dirty) {
+            let Some(mut conn) = self.slots.take(id.slot(), id.generation()) else { continue };
+            let link = &mut conn.link;
+            self.flush_link(link);
+            link.publish();
+            self.schedule(link);
+            link.flags.dirty = link.has_business();
+            if link.flags.dirty {
+                self.dirty.push(id);
+            }
+            self.slots.put(id.slot(), id.generation(), conn);
         }
     }
 

@@ -66,6 +66,9 @@ mod tests {
         deadlines.schedule(id, after(2), &mut scheduled);
         assert_eq!((deadlines.heap.len(), deadlines.next()), (2, after(2)));
         assert_eq!(deadlines.pop_due(start + Duration::from_secs(1)), None);
-        assert_eq!(deadlines.pop_due(start + Duration::from_secs(2)), Some((after(2).unwrap(), id)));
+        assert_eq!(
+            deadlines.pop_due(start + Duration::from_secs(2)),
+            Some((after(2).unwrap(), id))
+        );
     }
 }

@@ -40,7 +40,11 @@ impl Dial {
     fn start(&mut self, registry: &Registry, id: ConnId) -> bool {
         while let Some(addr) = self.waiting.pop_front() {
             let started = socket::connect(addr).and_then(|mut socket| {
-                registry.register(&mut socket, token(id), Interest::READABLE | Interest::WRITABLE)?;
+                registry.register(
+                    &mut socket,
+                    token(id),
+                    Interest::READABLE | Interest::WRITABLE,
+                )?;
                 Ok(socket)
             });
             match started {
@@ -56,7 +60,8 @@ impl Dial {
 
     /// All addresses failed.
     fn error(&self) -> Error {
-        let mut what = format!("could not connect to {}:{}", self.prepared.host, self.prepared.port);
+        let mut what =
+            format!("could not connect to {}:{}", self.prepared.host, self.prepared.port);
         let Some(((last, error), others)) = self.failures.split_last() else {
             return Error::new(ErrorPhase::Dns, ErrorCode::Dns, "the name has no address");
         };
@@ -109,7 +114,9 @@ impl Core {
 
     /// The resolver answered. True if the connection may go on to be looked after.
     pub(crate) fn resolved(&mut self, link: &mut Link, addrs: io::Result<Vec<SocketAddr>>) {
-        let Phase::Resolving(dial) = std::mem::replace(&mut link.phase, Phase::Refusing) else { return };
+        let Phase::Resolving(dial) = std::mem::replace(&mut link.phase, Phase::Refusing) else {
+            return;
+        };
         let mut dial = dial;
         match addrs {
             Ok(addrs) => {
@@ -151,7 +158,9 @@ impl Core {
     }
 
     fn connected(&mut self, link: &mut Link, socket: mio::net::TcpStream) {
-        let Phase::Connecting(dial) = std::mem::replace(&mut link.phase, Phase::Refusing) else { return };
+        let Phase::Connecting(dial) = std::mem::replace(&mut link.phase, Phase::Refusing) else {
+            return;
+        };
         let prepared = dial.prepared;
         link.session.queue_mut().push_raw(&prepared.request);
         link.phase = Phase::Greeting(Box::new(Greeting::Client(prepared.handshake)));
@@ -166,8 +175,7 @@ impl Core {
 #[cfg(feature = "tls")]
 fn wrap(socket: mio::net::TcpStream, tls: Option<crate::client::TlsPlan>) -> Result<Stream, Error> {
     let Some(plan) = tls else { return Ok(Stream::Plain(socket)) };
-    Stream::tls_client(socket, &plan.config, &plan.name)
-        .map_err(|error| Error::new(ErrorPhase::Tls, ErrorCode::Tls, error))
+    Ok(Stream::tls_client(socket, &plan.config, &plan.name)?)
 }
 
 #[cfg(not(feature = "tls"))]

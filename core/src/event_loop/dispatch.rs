@@ -14,6 +14,11 @@ use super::inbox::Command;
 use super::link::{Connection, Link, Phase};
 use crate::error::{Error, ErrorCode, Phase as ErrorPhase};
 
+/// Largest buffer for output that a loop keeps for the next connection.
+const MAX_CORK: usize = 1 << 20;
+/// Largest buffer for a message that a loop keeps for the next connection.
+const MAX_MESSAGE: usize = 4 << 20;
+
 /// One turn over a loop whose parts are borrowed side by side.
 pub(crate) struct Dispatch<'a> {
     pub(crate) core: &'a mut Core,
@@ -159,7 +164,7 @@ impl Dispatch<'_> {
                 return self.finish(conn);
             }
         }
-        self.lend_buffer(&mut conn.link);
+        self.lend_buffers(&mut conn);
         if conn.link.flags.readable {
             self.read(&mut conn);
         }
@@ -169,11 +174,10 @@ impl Dispatch<'_> {
     /// The end of every dispatch: what is queued leaves, what is done is buried, the rest goes back
     /// into its slot.
     fn finish(&mut self, mut conn: Box<Connection>) {
-        let now = self.core.now;
         let link = &mut conn.link;
         loop {
-            link.flush(now, &mut self.core.scratch);
-            link.settle(now, &mut self.core.scratch);
+            self.core.flush_link(link);
+            self.core.settle_link(link);
             link.publish();
             if link.flags.gone || !link.take_drained() {
                 break;
@@ -184,8 +188,7 @@ impl Dispatch<'_> {
         if link.flags.gone {
             return self.core.bury(conn);
         }
-        self.take_buffer_back(link);
-        conn.rx.release();
+        self.take_buffers_back(&mut conn);
         self.core.schedule(&mut conn.link);
         let id = conn.link.id;
         self.core.slots.put(id.slot(), id.generation(), conn);
@@ -201,20 +204,26 @@ impl Dispatch<'_> {
         }
     }
 
-    /// A warm buffer for what this connection sends now: an idle connection owns none.
-    fn lend_buffer(&mut self, link: &mut Link) {
-        if link.session.queue().is_empty() {
-            let buffer = mem::take(&mut self.buffers.cork);
-            link.session.queue_mut().lend(buffer);
+    /// Warm buffers for what this connection sends and receives now: an idle one owns none.
+    fn lend_buffers(&mut self, conn: &mut Connection) {
+        let queue = conn.link.session.queue_mut();
+        if queue.is_empty() {
+            queue.lend(mem::take(&mut self.buffers.cork));
         }
+        self.buffers.message = conn.rx.lend(mem::take(&mut self.buffers.message));
     }
 
-    fn take_buffer_back(&mut self, link: &mut Link) {
-        if link.session.queue().is_empty() {
-            let buffer = link.session.queue_mut().take_buffer();
-            if buffer.capacity() > self.buffers.cork.capacity() {
-                self.buffers.cork = buffer;
-            }
-        }
+    fn take_buffers_back(&mut self, conn: &mut Connection) {
+        let cork = conn.link.session.queue_mut().take_buffer();
+        keep_larger(&mut self.buffers.cork, cork, MAX_CORK);
+        keep_larger(&mut self.buffers.message, conn.rx.reclaim(), MAX_MESSAGE);
+    }
+}
+
+/// Keeps the larger of two buffers, but none over `limit`: a loop that once dealt with something
+/// large does not hold its memory for ever.
+fn keep_larger(kept: &mut Vec<u8>, offered: Vec<u8>, limit: usize) {
+    if offered.capacity() > kept.capacity() && offered.capacity() <= limit {
+        *kept = offered;
     }
 }

@@ -25,11 +25,14 @@ pub(crate) struct Buffers {
     plain: Vec<u8>,
     /// Lent to the connection that is dispatched for what it sends.
     pub(crate) cork: Vec<u8>,
+    /// Lent to the connection that is dispatched for a message that does not come in one read.
+    pub(crate) message: Vec<u8>,
 }
 
 impl Buffers {
     pub(crate) fn new() -> Self {
-        Self { input: vec![0; INPUT].into(), plain: Vec::new(), cork: Vec::with_capacity(STEP) }
+        let (plain, message) = (Vec::new(), Vec::new());
+        Self { input: vec![0; INPUT].into(), plain, cork: Vec::with_capacity(STEP), message }
     }
 }
 
@@ -67,6 +70,11 @@ impl Dispatch<'_> {
             None => Step::Drained,
             Some(Stream::Plain(_)) => self.read_plain(conn),
             #[cfg(feature = "tls")]
+            Some(Stream::Tls(_)) if matches!(conn.link.phase, Phase::Refusing) => {
+                // TLS has failed or said its last word: what comes is only waited out.
+                self.read_plain(conn)
+            }
+            #[cfg(feature = "tls")]
             Some(Stream::Tls(_)) => self.read_tls(conn),
         }
     }
@@ -75,6 +83,7 @@ impl Dispatch<'_> {
         let Connection { rx, link } = conn;
         let Some(stream) = &mut link.stream else { return Step::Drained };
         let mut long = if matches!(link.phase, Phase::Open) { rx.space(STEP) } else { None };
+        let into_place = long.is_some();
         let target = long.as_deref_mut().unwrap_or(&mut self.buffers.input);
         let asked = target.len();
         let count = match stream.read_plain(target) {
@@ -95,7 +104,7 @@ impl Dispatch<'_> {
         if link.is_open() {
             link.session.on_bytes(self.core.now);
         }
-        if long.is_some() {
+        if into_place {
             self.filled(conn, count);
         } else {
             let mut input = std::mem::take(&mut self.buffers.input);
@@ -108,10 +117,10 @@ impl Dispatch<'_> {
     #[cfg(feature = "tls")]
     fn read_tls(&mut self, conn: &mut Connection) -> Step {
         let mut plain = std::mem::take(&mut self.buffers.plain);
-        let link = &mut conn.link;
-        let Some(stream) = &mut link.stream else { return Step::Drained };
+        let Some(stream) = &mut conn.link.stream else { return Step::Drained };
         let received = stream.receive(&mut self.buffers.input, &mut plain);
         if !plain.is_empty() {
+            let link = &mut conn.link;
             if link.is_open() {
                 link.session.on_bytes(self.core.now);
             }
@@ -134,7 +143,7 @@ impl Dispatch<'_> {
             Ok((ReadOutcome::End { truncated }, _)) => self.stream_ended(conn, truncated),
             Err(error) => {
                 // The alert that says why goes out first.
-                link.flush(self.core.now, &mut self.core.scratch);
+                self.core.flush_link(link);
                 link.fail_stream(error, self.core.now);
                 Step::Drained
             }
@@ -145,7 +154,7 @@ impl Dispatch<'_> {
     #[cfg(feature = "tls")]
     fn handshake_output(&mut self, link: &mut Link) {
         if !link.is_open() {
-            link.flush(self.core.now, &mut self.core.scratch);
+            self.core.flush_link(link);
         }
     }
 
@@ -160,8 +169,8 @@ impl Dispatch<'_> {
                     let tuning = &link.endpoint.tuning;
                     link.session.fail(Failure::TlsTruncated, now, tuning, &mut self.core.masks);
                 }
-                link.session.on_stream_end(now);
-                link.flush(now, &mut self.core.scratch);
+                link.session.on_stream_end();
+                self.core.flush_link(link);
             }
             Phase::Greeting(greeting) => {
                 let error = match &mut **greeting {
@@ -205,7 +214,11 @@ impl Dispatch<'_> {
                     }
                 }
                 Err(violation) => {
-                    link.fail_session(Failure::Violation(violation), self.core.now, &mut self.core.masks);
+                    link.fail_session(
+                        Failure::Violation(violation),
+                        self.core.now,
+                        &mut self.core.masks,
+                    );
                     return rx.stop();
                 }
             }
@@ -223,7 +236,11 @@ impl Dispatch<'_> {
                 }
             }
             Err(violation) => {
-                link.fail_session(Failure::Violation(violation), self.core.now, &mut self.core.masks);
+                link.fail_session(
+                    Failure::Violation(violation),
+                    self.core.now,
+                    &mut self.core.masks,
+                );
                 rx.stop();
             }
         }

@@ -6,7 +6,8 @@ use super::context::{Context, Socket};
 use super::id::ConnId;
 use super::message::Message;
 use crate::error::Error;
-use crate::proto::handshake::{Headers, Refusal, Request};
+use crate::proto::handshake::{Refusal, Request};
+use crate::proto::head::Headers;
 
 /// The callbacks of one client connection, or of all connections of one server.
 ///

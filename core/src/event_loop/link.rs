@@ -144,24 +144,46 @@ impl Link {
         masks: &mut dyn Masks,
         scratch: &mut Vec<u8>,
     ) -> Result<(), SendError> {
-        if !self.is_open() || self.shared.ready_state() != ReadyState::Open {
+        if !self.is_open() {
             return Err(SendError::Closed);
         }
-        let tuning = &self.endpoint.tuning;
         if data.len() >= THROUGH && self.can_send_through() {
-            self.session.begin_send_through(kind, data.len(), tuning, now)?;
-            self.send_through(data, now, scratch);
+            self.session.begin_send_through(kind, data.len())?;
+            self.send_through(data, now, masks, scratch);
         } else {
-            self.session.send(kind, data, tuning, now, masks)?;
+            self.session.send(kind, data, masks)?;
         }
-        self.published += data.len() as u64;
-        self.shared.add_buffered(data.len() as u64);
+        self.sent(data.len(), now, masks, scratch);
+        Ok(())
+    }
+
+    /// Queues a part of a message.
+    pub(crate) fn send_part(
+        &mut self,
+        kind: MessageKind,
+        data: &[u8],
+        fin: bool,
+        now: Instant,
+        masks: &mut dyn Masks,
+        scratch: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        if !self.is_open() {
+            return Err(SendError::Closed);
+        }
+        self.session.send_part(kind, data, fin, masks)?;
+        self.sent(data.len(), now, masks, scratch);
+        Ok(())
+    }
+
+    /// Payload was queued: account for it, and do not let the queue grow for nothing.
+    fn sent(&mut self, len: usize, now: Instant, masks: &mut dyn Masks, scratch: &mut Vec<u8>) {
+        self.published += len as u64;
+        self.shared.add_buffered(len as u64);
         let queued = self.session.queue().len();
         self.flags.drain_owed |= queued > self.endpoint.tuning.high_water;
         if queued >= FLUSH_AT {
-            self.flush(now, scratch);
+            self.flush(now, masks, scratch);
         }
-        Ok(())
     }
 
     fn can_send_through(&self) -> bool {
@@ -170,27 +192,34 @@ impl Link {
             && matches!(self.stream, Some(Stream::Plain(_)))
     }
 
-    fn send_through(&mut self, data: &[u8], now: Instant, scratch: &mut Vec<u8>) {
+    fn send_through(
+        &mut self,
+        data: &[u8],
+        now: Instant,
+        masks: &mut dyn Masks,
+        scratch: &mut Vec<u8>,
+    ) {
         let Some(stream) = &mut self.stream else { return };
-        let (first, second) = self.session.queue().slices();
-        let written = stream.write(&[first, second, data], scratch);
+        let written = stream.write(&[self.session.queue().pending(), data], scratch);
         let taken = written.as_ref().map_or(0, |written| written.taken);
         self.flags.writable = written.as_ref().is_ok_and(|written| !written.blocked);
-        self.session.sent_through(data, taken, now);
+        self.session.sent_through(data, taken);
+        let pending = !self.session.queue().is_empty();
+        self.session.on_written(pending, now, &self.endpoint.tuning, masks);
         if let Err(error) = written {
             self.fail_stream(error, now);
         }
     }
 
     /// Gives queued output to the system until it is empty or the system takes no more.
-    pub(crate) fn flush(&mut self, now: Instant, scratch: &mut Vec<u8>) {
+    pub(crate) fn flush(&mut self, now: Instant, masks: &mut dyn Masks, scratch: &mut Vec<u8>) {
         let Some(stream) = &mut self.stream else { return };
         while self.flags.writable && (!self.session.queue().is_empty() || stream.has_unsent()) {
-            let (first, second) = self.session.queue().slices();
-            match stream.write(&[first, second], scratch) {
+            match stream.write(&[self.session.queue().pending()], scratch) {
                 Ok(written) => {
                     self.session.queue_mut().advance(written.taken);
-                    self.session.on_written(now, &self.endpoint.tuning);
+                    let pending = !self.session.queue().is_empty() || stream.has_unsent();
+                    self.session.on_written(pending, now, &self.endpoint.tuning, masks);
                     self.flags.writable = !written.blocked;
                     if written.taken == 0 && !stream.has_unsent() {
                         // A TLS handshake is still going on: its end brings us back here.
@@ -220,15 +249,33 @@ impl Link {
         self.shared.sub_buffered(bytes);
     }
 
+    /// Whether something is left to do that only a turn of the loop can.
+    pub(crate) fn has_business(&self) -> bool {
+        let settled = match self.phase {
+            Phase::Open => self.session.stream_action() == StreamAction::Continue,
+            Phase::Refusing => false,
+            _ => true,
+        };
+        self.flags.gone || self.is_drained() || !settled && !self.flags.ended
+    }
+
+    fn is_drained(&self) -> bool {
+        let few = self.session.queue().len() <= self.endpoint.tuning.high_water / 4;
+        self.flags.drain_owed && few && self.is_open()
+    }
+
     /// Whether a drained queue is to be told of.
     pub(crate) fn take_drained(&mut self) -> bool {
-        let drained = self.flags.drain_owed
-            && self.is_open()
-            && self.session.queue().len() <= self.endpoint.tuning.high_water / 4;
+        let drained = self.is_drained();
         if drained {
             self.flags.drain_owed = false;
         }
         drained
+    }
+
+    /// Whether the TLS handshake is still going on.
+    pub(crate) fn is_securing(&self) -> bool {
+        self.stream.as_ref().is_some_and(Stream::is_handshaking)
     }
 
     /// The application gives the connection up.
@@ -253,6 +300,14 @@ impl Link {
         self.flags.gone = true;
     }
 
+    /// From now on the stream is only flushed, ended and waited out.
+    pub(crate) fn start_refusing(&mut self, now: Instant) {
+        self.phase = Phase::Refusing;
+        self.flags.readable = true;
+        self.shared.set_ready_state(ReadyState::Closing);
+        self.opening_deadline = self.endpoint.tuning.linger.map(|linger| now + linger);
+    }
+
     /// The stream broke.
     pub(crate) fn fail_stream(&mut self, error: StreamError, now: Instant) {
         self.flags.readable = false;
@@ -262,7 +317,7 @@ impl Link {
                 #[cfg(feature = "tls")]
                 StreamError::Tls(_) => None,
             };
-            self.session.on_stream_broken(os, now);
+            self.session.on_stream_broken(os);
             self.flags.gone = true;
             return;
         }
@@ -272,14 +327,14 @@ impl Link {
                 Error::io(ErrorPhase::Tcp, ErrorCode::Reset, what, &error)
             }
             #[cfg(feature = "tls")]
-            StreamError::Tls(error) => {
-                let code =
-                    if error.is_certificate() { ErrorCode::Certificate } else { ErrorCode::Tls };
-                Error::new(ErrorPhase::Tls, code, error)
-            }
+            StreamError::Tls(error) => error.into(),
         };
         if self.is_open() {
-            self.session.on_stream_broken(None, now);
+            self.session.on_stream_broken(None);
+        } else if error.phase() == ErrorPhase::Tls && self.error.is_none() {
+            // The alert that tells the peer why would be lost if the socket went at once.
+            self.error = Some(Box::new(error));
+            return self.start_refusing(now);
         }
         self.fail(error);
     }
@@ -293,7 +348,7 @@ impl Link {
     }
 
     /// Ends our half of the stream once everything is out, and marks what has nothing left to do.
-    pub(crate) fn settle(&mut self, now: Instant, scratch: &mut Vec<u8>) {
+    pub(crate) fn settle(&mut self, now: Instant, masks: &mut dyn Masks, scratch: &mut Vec<u8>) {
         let action = match self.phase {
             Phase::Open => self.session.stream_action(),
             Phase::Refusing => StreamAction::EndAfterFlush,
@@ -302,25 +357,26 @@ impl Link {
         match action {
             StreamAction::Continue | StreamAction::AwaitEnd => {}
             StreamAction::Drop => self.flags.gone = true,
-            StreamAction::EndAfterFlush => self.end_stream(now, scratch),
+            StreamAction::EndAfterFlush => self.end_stream(now, masks, scratch),
         }
     }
 
-    fn end_stream(&mut self, now: Instant, scratch: &mut Vec<u8>) {
+    fn end_stream(&mut self, now: Instant, masks: &mut dyn Masks, scratch: &mut Vec<u8>) {
         if self.flags.ended || !self.session.queue().is_empty() {
             return;
         }
         let Some(stream) = &mut self.stream else { return };
         stream.close_notify();
         if stream.has_unsent() {
-            self.flush(now, scratch);
+            self.flush(now, masks, scratch);
         }
         let Some(stream) = &mut self.stream else { return };
         if self.flags.gone || stream.has_unsent() {
             return;
         }
         self.flags.ended = true;
-        stream.shutdown_write();
+        // A socket that is gone already says so when it is read.
+        let _ = stream.shutdown_write();
     }
 
     /// The last word about this connection.
@@ -330,7 +386,14 @@ impl Link {
         if !self.is_open() {
             let error = error.unwrap_or_else(|| Failure::StreamEnded.into());
             let (code, reason) = (1006, String::new());
-            return CloseEvent { code, reason, clean: false, error: Some(error), tag: self.tag, unsent };
+            return CloseEvent {
+                code,
+                reason,
+                clean: false,
+                error: Some(error),
+                tag: self.tag,
+                unsent,
+            };
         }
         let outcome = self.session.outcome();
         CloseEvent {

@@ -28,7 +28,7 @@ mod timer;
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -207,8 +207,12 @@ impl EventLoop {
         }
         self.core.now = clock::now();
         let budget = self.options.reads_per_turn.max(1);
-        let mut dispatch =
-            Dispatch { core: &mut self.core, handlers: &mut self.handlers, buffers: &mut self.buffers, budget };
+        let mut dispatch = Dispatch {
+            core: &mut self.core,
+            handlers: &mut self.handlers,
+            buffers: &mut self.buffers,
+            budget,
+        };
         dispatch.commands();
         for event in &self.events {
             match event.token() {
@@ -358,14 +362,6 @@ impl AsRawFd for EventLoop {
             self.core.inbox.wake();
         }
         self.core.poll.as_raw_fd()
-    }
-}
-
-impl AsFd for EventLoop {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        // Marks the loop as embedded.
-        let _ = self.as_raw_fd();
-        self.core.poll.as_fd()
     }
 }
 

@@ -7,10 +7,8 @@ use super::handler::{Opening, Reply};
 use super::link::{Connection, Greeting, Link, Phase};
 use super::remote::Facts;
 use crate::error::Error;
-use crate::proto::close::ReadyState;
-use crate::proto::handshake::{
-    Accepted, Headers, Refusal, Request, is_loopback_host, origin_allowed,
-};
+use crate::proto::handshake::{Accepted, Refusal, Request, is_loopback_host, origin_allowed};
+use crate::proto::head::Headers;
 
 impl Dispatch<'_> {
     /// Feeds the handshake and returns how many bytes it used. Bytes behind the head belong to
@@ -139,8 +137,6 @@ impl Core {
         let mut answer = Vec::new();
         refusal.write(&mut answer);
         link.session.queue_mut().push_raw(&answer);
-        link.phase = Phase::Refusing;
-        link.shared.set_ready_state(ReadyState::Closing);
-        link.opening_deadline = link.endpoint.tuning.linger.map(|linger| self.now + linger);
+        link.start_refusing(self.now);
     }
 }

@@ -128,10 +128,8 @@ impl Remote {
             return Err(SendError::Closed);
         }
         let (len, limit) = (data.len() as u64, self.shared.limit);
-        let charged = self
-            .shared
-            .buffered
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |buffered| {
+        let charged =
+            self.shared.buffered.fetch_update(Ordering::AcqRel, Ordering::Acquire, |buffered| {
                 (buffered < limit).then_some(buffered + len)
             });
         if let Err(buffered) = charged {

@@ -92,9 +92,7 @@ impl<T> Slots<T> {
     }
 
     fn entry(&mut self, slot: usize, generation: u32) -> Option<&mut Entry<T>> {
-        self.entries
-            .get_mut(slot)
-            .filter(|entry| entry.reserved && entry.generation == generation)
+        self.entries.get_mut(slot).filter(|entry| entry.reserved && entry.generation == generation)
     }
 }
 

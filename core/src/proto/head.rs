@@ -216,14 +216,19 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// Whether the first line has a version of HTTP at either end, so that it is just not ours.
+    /// Whether the first line is right but for a version of HTTP that is not ours: at its end in
+    /// a request, at its front in a response.
     fn names_a_version(&self) -> bool {
         let line = self.bytes.split(|byte| *byte == b'\r').next().unwrap_or_default();
-        line.split(|byte| *byte == b' ').any(|word| {
-            matches!(word, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
-                if major.is_ascii_digit() && minor.is_ascii_digit())
-        })
+        let mut words = line.split(|byte| *byte == b' ');
+        words.next().is_some_and(is_version)
+            || words.nth(1).is_some_and(is_version) && words.next().is_none()
     }
+}
+
+fn is_version(word: &[u8]) -> bool {
+    matches!(word, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+        if major.is_ascii_digit() && minor.is_ascii_digit())
 }
 
 /// How far the search for the blank line has come.
@@ -374,3 +379,90 @@ impl fmt::Display for Malformed {
 }
 
 impl Error for Malformed {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &[u8] =
+        b"GET /a?b HTTP/1.1\r\nHost: h\r\nx-Y:  caf\xc3\xa9 \t\r\nX-y:\xff\r\nZ:\r\n\r\n";
+
+    fn reader(max_head: usize, max_fields: usize) -> HeadReader {
+        HeadReader::new(&Tuning { max_head, max_fields, ..Tuning::default() })
+    }
+
+    #[test]
+    fn headers_keep_order_and_case_and_are_found_in_any_case() {
+        let mut reader = reader(1000, 10);
+        let head = reader.advance(HEAD).unwrap().1.unwrap().request().unwrap();
+        assert_eq!((head.method, head.target, head.is_old), ("GET", "/a?b", false));
+        let headers = head.headers;
+        let all: Vec<_> = headers.iter().collect();
+        assert_eq!(all, [("Host", "h"), ("x-Y", "café"), ("X-y", "\u{fffd}"), ("Z", "")]);
+        assert_eq!(headers.get("HOST"), Some("h"));
+        assert_eq!(headers.get_all("X-Y").collect::<Vec<_>>(), ["café", "\u{fffd}"]);
+        assert_eq!((headers.get("y"), headers.len(), headers.is_empty()), (None, 4, false));
+        assert!(format!("{headers:?}").starts_with(r#"{"Host": "h", "x-Y": "café""#));
+    }
+
+    #[test]
+    fn a_head_is_the_same_however_it_is_cut() {
+        for cut in 0..HEAD.len() {
+            let mut reader = reader(HEAD.len(), 4);
+            let (used, head) = reader.advance(&HEAD[..cut]).unwrap();
+            assert!(used == cut && head.is_none(), "cut at {cut}");
+            let rest = [&HEAD[cut..], b"next"].concat();
+            let (used, head) = reader.advance(&rest).unwrap();
+            assert_eq!(used, HEAD.len() - cut, "cut at {cut}");
+            assert_eq!(head.unwrap().bytes(), HEAD, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_reader_goes_on_to_the_next_head() {
+        let mut reader = reader(HEAD.len(), 4);
+        for round in 0..3 {
+            assert!(reader.is_at_start());
+            let (used, _) = reader.advance(&HEAD[..9]).unwrap();
+            assert!(used == 9 && !reader.is_at_start());
+            let (_, head) = reader.advance(&HEAD[9..]).unwrap();
+            assert_eq!(head.unwrap().bytes(), HEAD, "round {round}");
+            let (_, head) = reader.advance(HEAD).unwrap();
+            assert_eq!(head.unwrap().bytes(), HEAD, "round {round}");
+        }
+    }
+
+    #[test]
+    fn a_head_in_one_piece_is_not_copied() {
+        let mut reader = reader(1000, 10);
+        let (_, head) = reader.advance(HEAD).unwrap();
+        assert_eq!(head.unwrap().bytes().as_ptr(), HEAD.as_ptr());
+        assert_eq!(reader.kept.capacity(), 0);
+    }
+
+    #[test]
+    fn every_byte_is_looked_at_once() {
+        let endless = [b"GET / HTTP/1.1\r\nA: ".as_slice(), &[b' '; 20_000]].concat();
+        for step in [1, 7, 16 << 10] {
+            let mut reader = reader(16 << 10, 100);
+            let mut fed = 0;
+            let error = endless.chunks(step).find_map(|piece| {
+                fed += piece.len();
+                let error = reader.advance(piece).err();
+                assert_eq!(reader.scan.seen, fed.min(16 << 10), "step {step}");
+                error
+            });
+            assert_eq!(error, Some(HeadError::TooLarge), "step {step}");
+            assert!(fed < (16 << 10) + step && reader.kept.len() <= 16 << 10, "step {step}");
+        }
+    }
+
+    #[test]
+    fn limits_are_exact() {
+        assert!(reader(HEAD.len(), 4).advance(HEAD).unwrap().1.is_some());
+        assert_eq!(reader(HEAD.len() - 1, 4).advance(HEAD).unwrap_err(), HeadError::TooLarge);
+        assert_eq!(reader(HEAD.len(), 3).advance(HEAD).unwrap_err(), HeadError::TooManyFields);
+        assert_eq!(reader(18, 4).advance(HEAD).unwrap_err(), HeadError::FirstLineTooLong);
+        assert_eq!(reader(19, 4).advance(HEAD).unwrap_err(), HeadError::TooLarge);
+    }
+}

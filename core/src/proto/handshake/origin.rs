@@ -138,3 +138,171 @@ impl PartialEq for Host<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_allowed_to_its_own_host() {
+        let table = [
+            ("http://example.com", "example.com", true),
+            ("https://example.com", "example.com", true),
+            ("https://example.com", "EXAMPLE.com:443", true),
+            ("http://example.com:80", "example.com", true),
+            ("http://example.com:8080", "example.com:8080", true),
+            ("HTTP://Example.COM", "example.com", true),
+            ("http://[::1]:9001", "[::1]:9001", true),
+            ("http://[::1]", "[0:0:0:0:0:0:0:1]", true),
+            ("http://xn--bcher-kva.example", "xn--bcher-kva.example", true),
+            ("http://127.0.0.1:9001", "127.0.0.1:9001", true),
+            ("", "example.com", false),
+            ("null", "null", false),
+            ("http://", "example.com", false),
+            ("example.com", "example.com", false),
+            ("//example.com", "example.com", false),
+            ("http:example.com", "example.com", false),
+            ("http:/example.com", "example.com", false),
+            ("http://example.com/", "example.com", false),
+            ("http://example.com?", "example.com", false),
+            ("http://example.com#", "example.com", false),
+            ("http://example.com ", "example.com", false),
+            ("http://example.com, http://example.com", "example.com", false),
+            ("http://example.com http://example.com", "example.com", false),
+            ("http://example.com:81", "example.com", false),
+            ("http://example.com:443", "example.com", false),
+            ("https://example.com:80", "example.com", false),
+            ("http://example.com:+80", "example.com", false),
+            ("http://example.com:80:80", "example.com", false),
+            ("http://example.com:65616", "example.com", false),
+            ("http://example.com.", "example.com", false),
+            ("http://example.com", "example.com.", false),
+            ("http://evil-example.com", "example.com", false),
+            ("http://evil.example.com", "example.com", false),
+            ("http://example.com.evil.net", "example.com", false),
+            ("http://example.comevil.net", "example.com", false),
+            ("http://example.co", "example.com", false),
+            ("http://example.com@evil.net", "example.com", false),
+            ("http://user@example.com", "example.com", false),
+            ("http://example.com:80@evil.net", "example.com", false),
+            ("http://evil.net\\example.com", "example.com", false),
+            ("http://evil.net/example.com", "example.com", false),
+            ("http://evil.net`example.com", "example.com", false),
+            ("http://evil.net$example.com", "example.com", false),
+            ("http://evil.net%2eexample.com", "example.com", false),
+            ("http://b\u{fc}cher.example", "xn--bcher-kva.example", false),
+            ("http://ex\u{430}mple.com", "example.com", false),
+            ("http://example\u{3002}com", "example.com", false),
+            ("http://\u{ff45}xample.com", "example.com", false),
+            ("http://[::1", "[::1]", false),
+            ("http://[::1]x", "[::1]", false),
+            ("http://::1", "[::1]", false),
+            ("http://[::1%25lo]", "[::1]", false),
+            ("http://127.0.0.1", "localhost", false),
+            ("file://example.com", "example.com", false),
+            ("chrome-extension://example.com", "example.com", false),
+            ("http://example.com", "", false),
+            ("http://example.com", "user@example.com", false),
+        ];
+        for (origin, host, expected) in table {
+            assert_eq!(origin_allowed(origin, host, &[]), expected, "{origin:?} to {host:?}");
+        }
+    }
+
+    #[test]
+    fn other_origins_must_be_listed() {
+        let list = [
+            "https://app.example.com",
+            "http://dev.example.com:8080",
+            "null",
+            "chrome-extension://abc",
+        ]
+        .map(str::to_owned);
+        let table = [
+            ("https://app.example.com", true),
+            ("https://APP.example.com", true),
+            ("https://app.example.com:443", true),
+            ("http://dev.example.com:8080", true),
+            ("chrome-extension://abc", true),
+            ("null", true),
+            ("http://app.example.com", false),
+            ("https://app.example.com:80", false),
+            ("https://app.example.com.", false),
+            ("https://app.example.com.evil.net", false),
+            ("https://xapp.example.com", false),
+            ("https://app-example.com", false),
+            ("https://appxexample.com", false),
+            ("https://app.example.com@evil.net", false),
+            ("https://evil.net/https://app.example.com", false),
+            ("http://dev.example.com", false),
+            ("http://dev.example.com:80", false),
+            ("chrome-extension://abcd", false),
+            ("", false),
+        ];
+        for (origin, expected) in table {
+            assert_eq!(origin_allowed(origin, "server.example", &list), expected, "{origin:?}");
+        }
+    }
+
+    #[test]
+    fn a_star_allows_every_origin() {
+        let list = ["*".to_owned()];
+        for origin in ["http://evil.net", "null", "no origin at all"] {
+            assert!(origin_allowed(origin, "example.com", &list), "{origin:?}");
+        }
+        assert!(!origin_allowed("http://evil.net", "example.com", &["*.net".to_owned()]));
+    }
+
+    #[test]
+    fn only_this_machine_is_a_loopback_host() {
+        let table = [
+            ("localhost", true),
+            ("localhost:9001", true),
+            ("LocalHost", true),
+            ("app.localhost", true),
+            ("a.b.LOCALHOST:80", true),
+            ("127.0.0.1", true),
+            ("127.0.0.1:80", true),
+            ("127.255.255.254", true),
+            ("[::1]", true),
+            ("[::1]:80", true),
+            ("[0:0:0:0:0:0:0:1]", true),
+            ("", false),
+            (":80", false),
+            ("localhost.", false),
+            ("127.0.0.1.", false),
+            (".localhost", false),
+            ("localhost.evil.net", false),
+            ("evil-localhost", false),
+            ("notlocalhost", false),
+            ("localhost@evil.net", false),
+            ("evil@localhost", false),
+            ("localhost:80@evil.net", false),
+            ("localhost:x", false),
+            ("localhost:80:80", false),
+            ("localhost/", false),
+            ("localhost ", false),
+            ("local\u{130}host", false),
+            ("\u{217c}ocalhost", false),
+            ("xn--localhost", false),
+            ("127.0.0.1.nip.io", false),
+            ("127.1", false),
+            ("2130706433", false),
+            ("0x7f.0.0.1", false),
+            ("127.0.0.01", false),
+            ("0.0.0.0", false),
+            ("128.0.0.1", false),
+            ("[::]", false),
+            ("[::2]", false),
+            ("[::ffff:127.0.0.1]", false),
+            ("[127.0.0.1]", false),
+            ("::1", false),
+            ("[::1]x", false),
+            ("[::1]:", true),
+            ("example.com", false),
+        ];
+        for (host, expected) in table {
+            assert_eq!(is_loopback_host(host), expected, "{host:?}");
+        }
+    }
+}

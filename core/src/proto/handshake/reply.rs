@@ -1,5 +1,6 @@
 //! A server's ordinary HTTP response to our request, kept for the error (RFC 9112 section 6).
 
+use super::field;
 use crate::proto::head::{Headers, ResponseHead};
 
 /// Most bytes of a body that are kept.
@@ -112,7 +113,8 @@ impl Framing {
         if matches!(head.status, 204 | 304) {
             return Self::Length(0);
         }
-        if let Some(coding) = head.headers.get("transfer-encoding") {
+        let codings = head.headers.get_all("transfer-encoding").flat_map(field::elements);
+        if let Some(coding) = codings.last() {
             return if coding.eq_ignore_ascii_case("chunked") {
                 Self::Chunked(Chunk::Size { value: 0, digits: 0 })
             } else {
@@ -149,5 +151,119 @@ impl Chunk {
             (Self::DataEnd, _) => Self::Done,
             (other, _) => other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Tuning;
+    use crate::proto::head::HeadReader;
+
+    /// What is kept of a response whose bytes come in pieces of `step`, and whether it is complete.
+    fn read(response: &[u8], step: usize) -> (Vec<u8>, bool) {
+        let mut reader = HeadReader::new(&Tuning::default());
+        let (used, head) = reader.advance(response).unwrap();
+        let mut body = ReplyReader::new(head.unwrap().response().unwrap());
+        for piece in response[used..].chunks(step) {
+            let used = body.advance(piece);
+            assert!(used == piece.len() || body.is_complete());
+        }
+        (body.reply.body.clone(), body.is_complete())
+    }
+
+    #[test]
+    fn a_body_ends_where_its_framing_says() {
+        let table: &[(&str, &str, &str, &str, bool)] = &[
+            ("length", "404 x", "Content-Length: 5", "helloworld", true),
+            ("length zero", "404 x", "Content-Length: 0", "hello", true),
+            ("length, cut", "404 x", "Content-Length: 9", "hello", false),
+            ("length that is no number", "404 x", "Content-Length: +5", "hello", false),
+            (
+                "length over 64 bits",
+                "404 x",
+                "Content-Length: 99999999999999999999",
+                "hello",
+                false,
+            ),
+            ("none", "404 x", "X: y", "hello", false),
+            ("status without a body", "304 x", "X: y", "hello", true),
+            (
+                "chunks",
+                "404 x",
+                "Transfer-Encoding: chunked",
+                "3\r\nhel\r\n2;a=b\r\nlo\r\n0\r\n\r\n",
+                true,
+            ),
+            (
+                "chunks after a list",
+                "404 x",
+                "Transfer-Encoding: gzip, Chunked",
+                "5\r\nhello\r\n0\r\n",
+                true,
+            ),
+            (
+                "chunks beat the length",
+                "404 x",
+                "Content-Length: 1\r\nTransfer-Encoding: chunked",
+                "005\r\nhello\r\n0\r\n",
+                true,
+            ),
+            ("chunks, cut", "404 x", "Transfer-Encoding: chunked", "A\r\nhello", false),
+            (
+                "chunk without size",
+                "404 x",
+                "Transfer-Encoding: chunked",
+                "5\r\nhello\r\n\r\n",
+                true,
+            ),
+            (
+                "chunk with more data than it says",
+                "404 x",
+                "Transfer-Encoding: chunked",
+                "5\r\nhello!!",
+                true,
+            ),
+            ("unknown coding", "404 x", "Transfer-Encoding: gzip", "hello", false),
+        ];
+        for (name, status, field, bytes, complete) in table {
+            let response = format!("HTTP/1.1 {status}\r\n{field}\r\n\r\n{bytes}");
+            let expected: &[u8] = match *name {
+                "length zero" | "status without a body" => b"",
+                _ => b"hello",
+            };
+            for step in [1, 2, 3, 1000] {
+                let (body, is_complete) = read(response.as_bytes(), step);
+                assert_eq!(body, expected, "{name} in steps of {step}");
+                assert_eq!(is_complete, *complete, "{name} in steps of {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_is_cut_at_64_kib() {
+        let data = "x".repeat(MAX_BODY + 1);
+        let size = data.len();
+        for head in [
+            format!("Content-Length: {size}\r\n\r\n"),
+            "X: y\r\n\r\n".to_owned(),
+            format!("Transfer-Encoding: chunked\r\n\r\n{size:x}\r\n"),
+        ] {
+            let response = format!("HTTP/1.1 500 x\r\n{head}{data}");
+            for step in [1000, 1 << 20] {
+                let (body, is_complete) = read(response.as_bytes(), step);
+                assert_eq!((body.len(), is_complete), (MAX_BODY, true), "{head:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_chunk_size_over_64_bits_ends_the_body() {
+        let response =
+            b"HTTP/1.1 404 x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n";
+        assert_eq!(read(response, 1), (Vec::new(), true));
+        let largest =
+            b"HTTP/1.1 404 x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nabc";
+        assert_eq!(read(largest, 1), (b"abc".to_vec(), false));
     }
 }

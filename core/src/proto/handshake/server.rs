@@ -45,7 +45,7 @@ impl ServerHandshake {
 }
 
 /// A request for a WebSocket that keeps every rule of RFC 6455 section 4.2.1.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     target: String,
     headers: Headers,
@@ -304,5 +304,409 @@ fn reason(status: u16) -> &'static str {
         504 => "Gateway Timeout",
         505 => "HTTP Version Not Supported",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GOOD: &str = "GET /chat?a=b HTTP/1.1\r\nHost: example.com:8080\r\nUpgrade: websocket\r\n\
+        Connection: keep-alive, Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+        Sec-WebSocket-Version: 13\r\nOrigin: http://example.com\r\n\
+        Sec-WebSocket-Protocol: chat, superchat\r\n\r\n";
+
+    type Outcome = Result<(usize, Option<Request>), Refusal>;
+
+    /// Feeds pieces until the handshake ends. The number is of all bytes that were used.
+    #[expect(single_use_lifetimes, reason = "elided lifetimes in `impl Trait` are not stable")]
+    fn feed<'a>(tuning: &Tuning, pieces: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+        let mut handshake = ServerHandshake::new(tuning);
+        let mut total = 0;
+        for piece in pieces {
+            let (used, request) = handshake.advance(piece)?;
+            total += used;
+            if request.is_some() {
+                assert_eq!(handshake.advance(GOOD.as_bytes()), Ok((0, None)));
+                return Ok((total, request));
+            }
+            assert_eq!(used, piece.len());
+        }
+        Ok((total, None))
+    }
+
+    fn answer(request: &[u8]) -> Outcome {
+        feed(&Tuning::default(), [request])
+    }
+
+    /// The good request with one part replaced.
+    fn edited(from: &str, to: &[u8]) -> Vec<u8> {
+        let (before, after) = GOOD.split_once(from).expect("the part is there");
+        [before.as_bytes(), to, after.as_bytes()].concat()
+    }
+
+    #[test]
+    fn a_good_request_is_understood_at_every_cut() {
+        let glued = [GOOD.as_bytes(), b"\x81\x80abcd"].concat();
+        for cut in 0..=glued.len() {
+            let (before, after) = glued.split_at(cut);
+            let (used, request) = feed(&Tuning::default(), [before, after]).unwrap();
+            let request = request.unwrap();
+            assert_eq!(used, GOOD.len(), "cut at {cut}");
+            assert_eq!(request.method(), "GET");
+            assert_eq!(request.target(), "/chat?a=b");
+            assert_eq!(request.host(), "example.com:8080");
+            assert_eq!(request.origin(), Some("http://example.com"));
+            assert_eq!(request.protocols().collect::<Vec<_>>(), ["chat", "superchat"]);
+            assert_eq!(request.headers().len(), 7);
+        }
+        assert!(feed(&Tuning::default(), glued.chunks(1)).unwrap().1.is_some());
+    }
+
+    #[test]
+    fn unusual_but_legal_requests_are_accepted() {
+        let table: &[(&str, &str, &str)] = &[
+            ("Upgrade in upper case", "Upgrade: websocket", "UPGRADE: WebSocket"),
+            ("Upgrade as a list", "Upgrade: websocket", "Upgrade: h2c ,\twebsocket"),
+            ("Upgrade twice", "Upgrade: websocket", "Upgrade: h2c\r\nupgrade: websocket"),
+            ("Connection in lower case", "keep-alive, Upgrade", "upgrade"),
+            ("Connection twice", "keep-alive, Upgrade", "keep-alive\r\nConnection: ,upgrade,"),
+            ("no space after the colon", "Key: ", "Key:"),
+            ("spaces around the key", "dGhlIHNhbXBsZSBub25jZQ==", " \t dGhlIHNhbXBsZSBub25jZQ==  "),
+            ("no origin", "Origin: http://example.com\r\n", ""),
+            ("length zero", "Origin: http://example.com", "Content-Length: 0"),
+            ("names of JavaScript", "Origin: http://example.com", "__proto__: x\r\nconstructor: y"),
+            ("a value that is not ASCII", "Origin: http://example.com", "X: caf\u{e9}"),
+            ("host without port", "example.com:8080", "example.com"),
+            ("host with empty port", "example.com:8080", "example.com:"),
+            ("IPv4 host", "example.com:8080", "127.0.0.1"),
+            ("IPv6 host", "example.com:8080", "[2001:db8::1]:80"),
+        ];
+        for (name, from, to) in table {
+            assert!(matches!(answer(&edited(from, to.as_bytes())), Ok((_, Some(_)))), "{name}");
+        }
+    }
+
+    #[test]
+    fn paths_are_handed_on_as_they_came() {
+        for path in
+            ["/", "/..", "/%2e%2e/x", "//evil.net/x", "/a;b", "/%00", "/?", "/a?b?c", "/\\", "/*"]
+        {
+            let (_, request) = answer(&edited("/chat?a=b", path.as_bytes())).unwrap();
+            assert_eq!(request.unwrap().target(), path);
+        }
+    }
+
+    const VERSION: &str = "Sec-WebSocket-Version: 13";
+    const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+    const HOST: &str = "Host: example.com:8080";
+    const CONNECTION: &str = "Connection: keep-alive, Upgrade";
+    const UPGRADE: &str = "Upgrade: websocket";
+    const ORIGIN: &str = "Origin: http://example.com";
+
+    /// What is replaced in the good request, by what, and the status that refuses it.
+    #[rustfmt::skip]
+    const MALFORMED: &[(&str, &[u8], u16)] = &[
+        // The request line.
+        ("GET /chat?a=b HTTP/1.1", b"POST /chat HTTP/1.1", 405),
+        ("GET /chat?a=b HTTP/1.1", b"HEAD /chat HTTP/1.1", 405),
+        ("GET /chat?a=b HTTP/1.1", b"OPTIONS * HTTP/1.1", 405),
+        ("GET /chat?a=b HTTP/1.1", b"CONNECT example.com:80 HTTP/1.1", 405),
+        ("GET /chat?a=b HTTP/1.1", b"get / HTTP/1.1", 405),
+        ("GET /chat?a=b HTTP/1.1", b"GET / HTTP/1.0", 505),
+        ("GET /chat?a=b HTTP/1.1", b"POST / HTTP/1.0", 505),
+        ("GET /chat?a=b HTTP/1.1", b"GET / HTTP/0.9", 505),
+        ("GET /chat?a=b HTTP/1.1", b"GET / HTTP/1.2", 505),
+        ("GET /chat?a=b HTTP/1.1", b"GET / HTTP/2.0", 505),
+        ("GET /chat?a=b HTTP/1.1", b"PRI * HTTP/2.0", 505),
+        ("GET /chat?a=b HTTP/1.1", b"GET / http/1.1", 400),
+        ("GET /chat?a=b HTTP/1.1", b"GET / HTTP/1.10", 400),
+        ("GET /chat?a=b HTTP/1.1", b"GET / HTTP/1.1 ", 400),
+        ("GET /chat?a=b HTTP/1.1", b"GET / HTTP/1.1 x", 400),
+        ("GET /chat?a=b HTTP/1.1", b"GET / XTTP/1.1", 400),
+        ("GET /chat?a=b HTTP/1.1", b"GET /", 400),
+        ("GET /chat?a=b HTTP/1.1", b"GET", 400),
+        ("GET /chat?a=b HTTP/1.1", b"GET  HTTP/1.1", 400),
+        ("GET /chat?a=b HTTP/1.1", b"GET  / HTTP/1.1", 400),
+        ("GET /chat?a=b HTTP/1.1", b"GET /  HTTP/1.1", 400),
+        ("GET /chat?a=b HTTP/1.1", b"GET\t/\tHTTP/1.1", 400),
+        ("GET /chat?a=b HTTP/1.1", b" GET / HTTP/1.1", 400),
+        ("GET /chat?a=b HTTP/1.1", b"G(T / HTTP/1.1", 400),
+        ("GET /chat?a=b HTTP/1.1", b"\r\nGET / HTTP/1.1", 400),
+        ("GET /chat?a=b HTTP/1.1", b"\x16\x03\x01\x02\x00", 400),
+        ("/chat?a=b", b"*", 400),
+        ("/chat?a=b", b"http://example.com/", 400),
+        ("/chat?a=b", b"ws://example.com/", 400),
+        ("/chat?a=b", b"example.com:80", 400),
+        ("/chat?a=b", b"?a=b", 400),
+        ("/chat?a=b", b"/a#b", 400),
+        ("/chat?a=b", b"/a b", 400),
+        ("/chat?a=b", b"/a\0b", 400),
+        ("/chat?a=b", b"/a\x7fb", 400),
+        ("/chat?a=b", b"/caf\xc3\xa9", 400),
+        ("/chat?a=b", b"/\xff", 400),
+        // Lines.
+        ("HTTP/1.1\r\n", b"HTTP/1.1\n", 400),
+        ("HTTP/1.1\r\n", b"HTTP/1.1\r", 400),
+        ("HTTP/1.1\r\n", b"HTTP/1.1\r\r\n", 400),
+        ("HTTP/1.1\r\n", b"HTTP/1.1\r\n X: y\r\n", 400),
+        ("websocket\r\n", b"websocket\n", 400),
+        ("websocket\r\n", b"websocket\rX: y\r\n", 400),
+        ("superchat\r\n\r\n", b"superchat\n\n", 400),
+        ("superchat\r\n\r\n", b"superchat\r\n\n", 400),
+        (UPGRADE, b"Upgrade:\r\n websocket", 400),
+        (UPGRADE, b"Upgrade:\r\n\twebsocket", 400),
+        // Fields.
+        (UPGRADE, b"Upgrade : websocket", 400),
+        (UPGRADE, b"Upgrade\t: websocket", 400),
+        (UPGRADE, b"Upgrade\0: websocket", 400),
+        (UPGRADE, b"Upgrade websocket", 400),
+        (UPGRADE, b": websocket", 400),
+        (UPGRADE, b"Up(grade: websocket", 400),
+        (UPGRADE, b"Upgrad\xe9: websocket", 400),
+        (UPGRADE, b"Upgrade: web\0socket", 400),
+        (UPGRADE, b"Upgrade: websocket\x0b", 400),
+        (UPGRADE, b"Upgrade: \x0cwebsocket", 400),
+        (UPGRADE, b"Upgrade: websocket\x1c", 400),
+        (UPGRADE, b"Upgrade: websocket\x1e", 400),
+        (UPGRADE, b"Upgrade: websocket\x7f", 400),
+        // Host.
+        (HOST, b"X: y", 400),
+        (HOST, b"Host: example.com\r\nHost: example.com", 400),
+        (HOST, b"Host: example.com\r\nhOST: evil.net", 400),
+        (HOST, b"Host:", 400),
+        (HOST, b"Host: :80", 400),
+        (HOST, b"Host: a b", 400),
+        (HOST, b"Host: a, b", 400),
+        (HOST, b"Host: a/b", 400),
+        (HOST, b"Host: user@a", 400),
+        (HOST, b"Host: http://a", 400),
+        (HOST, b"Host: a:b", 400),
+        (HOST, b"Host: a:65536", 400),
+        (HOST, b"Host: a:-1", 400),
+        (HOST, b"Host: a:80:80", 400),
+        (HOST, b"Host: ::1", 400),
+        (HOST, b"Host: [::1", 400),
+        (HOST, b"Host: [::1]80", 400),
+        (HOST, b"Host: [g::1]", 400),
+        (HOST, b"Host: caf\xc3\xa9", 400),
+        // A body.
+        (ORIGIN, b"Content-Length: 1", 400),
+        (ORIGIN, b"Content-Length: 00", 400),
+        (ORIGIN, b"Content-Length: -1", 400),
+        (ORIGIN, b"Content-Length: 0, 5", 400),
+        (ORIGIN, b"Content-Length: 0\r\nContent-Length: 5", 400),
+        (ORIGIN, b"Content-Length:", 400),
+        (ORIGIN, b"Transfer-Encoding: chunked", 400),
+        (ORIGIN, b"Transfer-Encoding: identity", 400),
+        (ORIGIN, b"Origin: http://example.com\r\nOrigin: http://evil.net", 400),
+        // The upgrade.
+        (UPGRADE, b"X: y", 426),
+        (UPGRADE, b"Upgrade:", 426),
+        (UPGRADE, b"Upgrade: h2c", 426),
+        (UPGRADE, b"Upgrade: websockets", 426),
+        (UPGRADE, b"Upgrade: websocket/13", 426),
+        (UPGRADE, b"Upgrade: web socket", 426),
+        (UPGRADE, b"Upgrade: websocket\x85", 426),
+        (UPGRADE, b"Upgrade: websocket\xc2\x85", 426),
+        (UPGRADE, b"Upgrade: \xe2\x80\x83websocket", 426),
+        (UPGRADE, b"Upgrade: \xef\xbb\xbfwebsocket", 426),
+        (CONNECTION, b"X: y", 400),
+        (CONNECTION, b"Connection:", 400),
+        (CONNECTION, b"Connection: keep-alive", 400),
+        (CONNECTION, b"Connection: keep-alive Upgrade", 400),
+        (CONNECTION, b"Connection: keep-alive; Upgrade", 400),
+        (CONNECTION, b"Connection: Upgraded", 400),
+        (CONNECTION, b"Connection: \"Upgrade\"", 400),
+        (VERSION, b"X: y", 426),
+        (VERSION, b"Sec-WebSocket-Version:", 426),
+        (VERSION, b"Sec-WebSocket-Version: 0", 426),
+        (VERSION, b"Sec-WebSocket-Version: 7", 426),
+        (VERSION, b"Sec-WebSocket-Version: 8", 426),
+        (VERSION, b"Sec-WebSocket-Version: 12", 426),
+        (VERSION, b"Sec-WebSocket-Version: 14", 426),
+        (VERSION, b"Sec-WebSocket-Version: 013", 426),
+        (VERSION, b"Sec-WebSocket-Version: +13", 426),
+        (VERSION, b"Sec-WebSocket-Version: 13, 8", 426),
+        (VERSION, b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Version: 13", 400),
+        (KEY, b"X: y", 400),
+        (KEY, b"Sec-WebSocket-Key:", 400),
+        (KEY, b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ", 400),
+        (KEY, b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=", 400),
+        (KEY, b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ===", 400),
+        (KEY, b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZWU=", 400),
+        (KEY, b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZWVl", 400),
+        (KEY, b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25j", 400),
+        (KEY, b"Sec-WebSocket-Key: dGhl-HNhbXBsZSBub25jZQ==", 400),
+        (KEY, b"Sec-WebSocket-Key: dGhl HNhbXBsZSBub25jZQ==", 400),
+        (KEY, b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZ\xc3\xa9=", 400),
+        (KEY, b"Sec-WebSocket-Key: SGVsbG8sIHdvcmxkIQ==", 400),
+        (KEY, b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", 400),
+    ];
+
+    #[test]
+    fn every_malformed_request_has_its_status() {
+        let tuning = Tuning::default();
+        for (from, to, status) in MALFORMED {
+            let name = format!("{from:?} replaced by {:?}", String::from_utf8_lossy(to));
+            let request = edited(from, to);
+            let refusal = answer(&request).expect_err(&name);
+            assert_eq!(refusal.status, *status, "{name}: {}", refusal.body);
+            assert_eq!(refusal.check(), Ok(()), "{name}");
+            assert_eq!(feed(&tuning, request.chunks(1)), Err(refusal.clone()), "{name}");
+            for cut in (0..request.len()).step_by(3) {
+                let (before, after) = request.split_at(cut);
+                assert_eq!(feed(&tuning, [before, after]), Err(refusal.clone()), "{name} at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_version_of_8192_digits_is_just_wrong() {
+        let request = edited("Version: 13", format!("Version: 1{}3", "0".repeat(8190)).as_bytes());
+        assert_eq!(answer(&request).unwrap_err().status, 426);
+    }
+
+    #[test]
+    fn nothing_after_a_refused_request_is_parsed() {
+        for (from, to, _) in MALFORMED {
+            let mut handshake = ServerHandshake::new(&Tuning::default());
+            let glued = [edited(from, to), GOOD.into()].concat();
+            assert!(handshake.advance(&glued).is_err());
+            assert_eq!(handshake.advance(GOOD.as_bytes()), Ok((0, None)));
+        }
+    }
+
+    #[test]
+    fn a_head_over_a_limit_is_refused() {
+        let tuning = Tuning { max_head: 512, max_fields: 10, ..Tuning::default() };
+        let path = edited("/chat", &[b'/'; 600]);
+        let value = edited(ORIGIN, &[b"X: ".as_slice(), &[b','; 600]].concat());
+        let fields = edited(ORIGIN, b"X: y\r\nX: y\r\nX: y\r\nX: y\r\nX: y");
+        for (name, request, status) in
+            [("path", path, 414), ("value", value, 431), ("fields", fields, 431)]
+        {
+            for step in [1, 100, 4096] {
+                let refusal = feed(&tuning, request.chunks(step)).unwrap_err();
+                assert_eq!(refusal.status, status, "{name} in steps of {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_field_limit_counts_all_fields_and_2000_do_no_harm() {
+        for (extra, accepted) in [(93, true), (94, false), (2000, false)] {
+            let request =
+                edited("Upgrade: websocket", &[b"X: y\r\n".repeat(extra), UPGRADE.into()].concat());
+            assert_eq!(answer(&request).is_ok(), accepted, "{extra} more fields");
+        }
+    }
+
+    #[test]
+    fn long_lists_are_split_once() {
+        for filler in [" ", ",", "\\\"", "a,"] {
+            let list = filler.repeat(15_000 / filler.len());
+            let request = edited("chat, superchat", format!("{list},x").as_bytes());
+            let (_, request) = answer(&request).unwrap();
+            assert_eq!(request.unwrap().protocols().last(), Some("x"), "{filler:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_a_complete_http_response() {
+        let mut refusal = Refusal::new(403, "not for \u{fc}");
+        refusal.headers = vec![("X-Why".into(), "because".into()), ("Bad\r\n".into(), "x".into())];
+        let mut out = Vec::new();
+        refusal.write(&mut out);
+        let text = "HTTP/1.1 403 Forbidden\r\nConnection: close\r\nX-Why: because\r\n\
+            Content-Type: text/plain; charset=utf-8\r\nContent-Length: 10\r\n\r\nnot for \u{fc}";
+        assert_eq!(String::from_utf8(out).unwrap(), text);
+    }
+
+    #[test]
+    fn a_refusal_says_what_its_status_requires() {
+        let written = |status, fields: &[(&str, &str)]| {
+            let mut refusal = Refusal::new(status, "x");
+            refusal.headers = fields.iter().map(|(n, v)| ((*n).into(), (*v).into())).collect();
+            let mut out = Vec::new();
+            refusal.write(&mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert!(written(405, &[]).contains("\r\nAllow: GET\r\n"));
+        let upgrade = written(426, &[]);
+        assert!(upgrade.contains("\r\nSec-WebSocket-Version: 13\r\n"), "{upgrade}");
+        assert!(upgrade.contains("\r\nUpgrade: websocket\r\nSec-"), "{upgrade}");
+        assert!(upgrade.contains("\r\nConnection: close, Upgrade\r\n"), "{upgrade}");
+        assert!(written(204, &[]).ends_with("Connection: close\r\n\r\n"));
+        assert!(written(101, &[]).starts_with("HTTP/1.1 500 Internal Server Error\r\n"));
+        assert!(written(299, &[]).starts_with("HTTP/1.1 299 \r\n"));
+        let html = written(404, &[("content-type", "text/html"), ("Content-Length", "99")]);
+        assert!(!html.contains("text/plain") && !html.contains("99"), "{html}");
+    }
+
+    #[test]
+    fn the_answer_is_written_only_if_all_of_it_can_be() {
+        let (_, request) = answer(GOOD.as_bytes()).unwrap();
+        let request = request.unwrap();
+        let field = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+        let table = [
+            (Some("Chat"), vec![], RequestError::ProtocolNotOffered("Chat".into())),
+            (Some(""), vec![], RequestError::ProtocolNotOffered(String::new())),
+            (Some("a\r\nb"), vec![], RequestError::ProtocolNotOffered("a\r\nb".into())),
+            (None, field("", "x"), RequestError::HeaderName(String::new())),
+            (None, field("a b", "x"), RequestError::HeaderName("a b".into())),
+            (None, field("a\n", "x"), RequestError::HeaderName("a\n".into())),
+            (None, field("a", "x\r\nEvil: y"), RequestError::HeaderValue("a".into())),
+            (None, field("a", "x\0"), RequestError::HeaderValue("a".into())),
+            (None, field("a", "x\x7f"), RequestError::HeaderValue("a".into())),
+            (None, field("a", "caf\u{e9}"), RequestError::HeaderValue("a".into())),
+            (None, field("UPGRADE", "x"), RequestError::HeaderOwned("UPGRADE".into())),
+            (None, field("connection", "x"), RequestError::HeaderOwned("connection".into())),
+            (
+                None,
+                field("content-length", "0"),
+                RequestError::HeaderOwned("content-length".into()),
+            ),
+            (
+                None,
+                field("Sec-WebSocket-X", "x"),
+                RequestError::HeaderOwned("Sec-WebSocket-X".into()),
+            ),
+        ];
+        for (protocol, headers, error) in table {
+            let mut out = Vec::new();
+            assert_eq!(request.accept(protocol, &headers, &mut out), Err(error));
+            assert_eq!(out, b"");
+        }
+        let mut out = Vec::new();
+        request.accept(Some("superchat"), &field("Set-Cookie", "a=b; c"), &mut out).unwrap();
+        let text = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: superchat\r\n\
+            Set-Cookie: a=b; c\r\n\r\n";
+        assert_eq!(String::from_utf8(out).unwrap(), text);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_give_one_answer_however_they_are_cut(
+            edits in proptest::collection::vec((any::<prop::sample::Index>(), 0_usize..3, any::<u8>()), 0..4),
+            cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..4),
+            noise in proptest::option::weighted(0.2, proptest::collection::vec(any::<u8>(), 0..80)),
+        ) {
+            let mut bytes = noise.unwrap_or_else(|| GOOD.into());
+            for (at, remove, byte) in edits {
+                let at = at.index(bytes.len() + 1);
+                let end = (at + remove).min(bytes.len());
+                bytes.splice(at..end, [byte]);
+            }
+            let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let pieces = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]);
+            let tuning = Tuning { max_head: 300, max_fields: 8, ..Tuning::default() };
+            prop_assert_eq!(feed(&tuning, pieces), feed(&tuning, [bytes.as_slice()]));
+        }
     }
 }
