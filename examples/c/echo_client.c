@@ -38,8 +38,8 @@ static void on_close(tw_ws ws, void *user, const tw_close_ev *closed)
 
 int main(int argc, char **argv)
 {
-    tw_events events = {sizeof events};
-    tw_client_opts options = {sizeof options};
+    tw_events events = {.size = sizeof events};
+    tw_client_opts options = {.size = sizeof options};
     tw_error error;
     tw_ws ws;
 

@@ -22,8 +22,8 @@ static void on_signal(int number)
 
 int main(int argc, char **argv)
 {
-    tw_events events = {sizeof events};
-    tw_server_opts options = {sizeof options};
+    tw_events events = {.size = sizeof events};
+    tw_server_opts options = {.size = sizeof options};
     tw_server server;
     tw_error error;
     uint16_t port;

@@ -40,8 +40,8 @@ static void forward_line(tw_ws ws)
 
 int main(int argc, char **argv)
 {
-    tw_events events = {sizeof events};
-    tw_client_opts options = {sizeof options};
+    tw_events events = {.size = sizeof events};
+    tw_client_opts options = {.size = sizeof options};
     tw_loop loop;
     tw_ws ws;
     tw_error error;
