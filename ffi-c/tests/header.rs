@@ -1,6 +1,8 @@
 //! `include/tightwire.h` is what cbindgen makes of `src/`. `UPDATE=1` rewrites it and the committed
 //! layout; without it both are compared, and the header is compiled in every dialect.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
