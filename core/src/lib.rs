@@ -38,6 +38,8 @@ mod net;
 mod server;
 #[cfg(feature = "net")]
 mod target;
+#[cfg(feature = "net")]
+mod trace;
 
 pub use config::Tuning;
 pub use proto::close::{CloseError, ReadyState};

@@ -68,7 +68,7 @@ fn mode(name: &OsString) -> Result<bool, String> {
     match name.to_str() {
         Some("echo") => Ok(false),
         Some("sink") => Ok(true),
-        _ => Err(format!("--mode {}: use echo or sink", name.display())),
+        _ => Err(format!("--mode {}: use echo or sink", name.to_string_lossy())),
     }
 }
 
