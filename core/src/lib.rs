@@ -1,7 +1,65 @@
-//! WebSocket client and server (RFC 6455) on a mio event loop with rustls.
+//! WebSocket client and server (RFC 6455) on a mio event loop with rustls: full protocol, both
+//! roles, callbacks, no runtime.
+//!
+//! ```no_run
+//! use tightwire::{Handler, Message, Server, Socket};
+//!
+//! struct Echo;
+//!
+//! impl Handler for Echo {
+//!     fn on_message(&mut self, ws: &mut Socket<'_>, message: Message<'_>) {
+//!         ws.send(message).ok();
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), tightwire::Error> {
+//! Server::bind("127.0.0.1:9001")?.run(Echo)
+//! # }
+//! ```
+//!
+//! The layers, each of which only knows those below it: [`Client`] and [`Server`], the shortest way;
+//! [`EventLoop`], many connections on one thread, also inside a loop of your own; `net`, sockets and
+//! TLS; and [`proto`], the protocol itself without any I/O, which builds alone with
+//! `default-features = false`.
 #![forbid(unsafe_code)]
 
 mod config;
 pub mod proto;
 
+#[cfg(feature = "net")]
+mod client;
+#[cfg(feature = "net")]
+mod error;
+#[cfg(feature = "net")]
+mod event_loop;
+#[cfg(feature = "net")]
+mod net;
+#[cfg(feature = "net")]
+mod server;
+#[cfg(feature = "net")]
+mod target;
+#[cfg(feature = "net")]
+mod trace;
+
 pub use config::Tuning;
+pub use proto::close::{CloseError, ReadyState};
+pub use proto::frame::{MessageKind, Role};
+pub use proto::handshake::{HttpReply, Request};
+pub use proto::head::Headers;
+pub use proto::sender::SendError;
+
+#[cfg(feature = "net")]
+pub use client::{Client, ClientOptions, connect};
+#[cfg(feature = "net")]
+pub use error::{Error, ErrorCode, Phase};
+#[cfg(feature = "net")]
+pub use event_loop::{
+    CloseEvent, ConnId, Context, EventLoop, Handler, LoopHandle, LoopOptions, Message, Opening,
+    Remote, Reply, ServerId, Socket,
+};
+#[cfg(feature = "tls")]
+pub use net::tls_error::TlsError;
+#[cfg(feature = "tls")]
+pub use net::trust::{ClientTls, ClientTlsBuilder, ServerTls};
+#[cfg(feature = "net")]
+pub use server::{Server, ServerOptions};

@@ -1,0 +1,308 @@
+//! What callbacks hold: the connection at hand, and the loop behind it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::core::Core;
+use super::handler::Handler;
+use super::id::{ConnId, ServerId};
+use super::link::Link;
+use super::message::Message;
+use super::remote::{LoopHandle, Remote};
+use crate::client::ClientOptions;
+use crate::error::Error;
+use crate::proto::close::{CloseError, ReadyState};
+use crate::proto::frame::MessageKind;
+use crate::proto::sender::SendError;
+use crate::server::ServerOptions;
+
+/// The whole loop, in a callback or between two turns: every connection by its id, the one whose
+/// callback runs included.
+///
+/// What is queued here leaves at the end of the turn, or, outside of one, with
+/// [`EventLoop::flush`](super::EventLoop::flush).
+pub struct Context<'a> {
+    core: &'a mut Core,
+    current: Option<&'a mut Link>,
+}
+
+/// The connection whose callback runs.
+pub struct Socket<'a> {
+    link: &'a mut Link,
+    core: &'a mut Core,
+}
+
+impl<'a> Context<'a> {
+    pub(crate) fn new(core: &'a mut Core, current: Option<&'a mut Link>) -> Self {
+        Self { core, current }
+    }
+
+    /// Queues a message on a connection.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] unless the connection is open, [`SendError::Full`] when
+    /// `max_send_buffer` payload bytes are queued. Nothing of the message was taken then.
+    pub fn send<'m>(
+        &mut self,
+        id: ConnId,
+        message: impl Into<Message<'m>>,
+    ) -> Result<(), SendError> {
+        let message = message.into();
+        self.catch_up();
+        self.with_link(id, |core, link| core.send(link, message)).unwrap_or(Err(SendError::Closed))
+    }
+
+    /// Queues a part of a message, the last one if `fin` (RFC 6455 section 5.4). Until then other
+    /// messages are refused with [`SendError::InParts`]; pings and Close are not. Text has to be
+    /// valid UTF-8 over all parts.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_part(
+        &mut self,
+        id: ConnId,
+        kind: MessageKind,
+        data: &[u8],
+        fin: bool,
+    ) -> Result<(), SendError> {
+        self.catch_up();
+        self.with_link(id, |core, link| core.send_part(link, kind, data, fin))
+            .unwrap_or(Err(SendError::Closed))
+    }
+
+    /// Queues a ping of at most 125 bytes (RFC 6455 section 5.5.2).
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] unless the connection is open, [`SendError::TooLong`] over 125 bytes.
+    pub fn ping(&mut self, id: ConnId, payload: &[u8]) -> Result<(), SendError> {
+        self.catch_up();
+        self.with_link(id, |core, link| core.ping(link, payload)).unwrap_or(Err(SendError::Closed))
+    }
+
+    /// Starts the closing handshake after everything that is queued (RFC 6455 section 7.1.2), or
+    /// gives up a connection that is not open yet. Does nothing on one that is closing or gone.
+    ///
+    /// # Errors
+    ///
+    /// A code that must not be sent, or a reason over 123 bytes or without a code.
+    pub fn close(&mut self, id: ConnId, code: Option<u16>, reason: &str) -> Result<(), CloseError> {
+        self.catch_up();
+        self.with_link(id, |core, link| core.close(link, code, reason)).unwrap_or(Ok(()))
+    }
+
+    /// Ends a TCP connection without a closing handshake; `on_close` follows with code 1006.
+    pub fn abort(&mut self, id: ConnId) {
+        self.with_link(id, Core::abort);
+    }
+
+    /// The state as in a browser; [`ReadyState::Closed`] for a dead id.
+    pub fn ready_state(&self, id: ConnId) -> ReadyState {
+        self.link(id).map_or(ReadyState::Closed, Link::ready_state)
+    }
+
+    /// Payload bytes of messages that were sent but not yet given to the system. Does not shrink
+    /// while a callback runs.
+    pub fn buffered_amount(&self, id: ConnId) -> u64 {
+        self.link(id).map_or(0, |link| link.shared.buffered())
+    }
+
+    /// The application's own word on a connection, 0 at first.
+    pub fn tag(&self, id: ConnId) -> u64 {
+        self.link(id).map_or(0, |link| link.tag)
+    }
+
+    /// Sets the application's own word on a connection.
+    pub fn set_tag(&mut self, id: ConnId, tag: u64) {
+        self.with_link(id, |_, link| link.tag = tag);
+    }
+
+    /// A handle to a connection for other threads; `None` for a dead id.
+    pub fn remote(&self, id: ConnId) -> Option<Remote> {
+        let shared = &self.link(id)?.shared;
+        Some(Remote::new(Arc::clone(shared), Arc::clone(&self.core.inbox)))
+    }
+
+    /// A handle to the loop for other threads.
+    pub fn handle(&self) -> LoopHandle {
+        LoopHandle::new(Arc::clone(&self.core.inbox))
+    }
+
+    /// Starts a client connection. Its callbacks begin in a later turn, also if it fails at once.
+    ///
+    /// # Errors
+    ///
+    /// An option that is not legal; nothing was started then, and no callback comes.
+    pub fn connect(
+        &mut self,
+        options: &ClientOptions,
+        handler: Box<dyn Handler + Send>,
+    ) -> Result<ConnId, Error> {
+        self.core.connect(options, handler)
+    }
+
+    /// Starts to listen. Every accepted connection shares `handler`.
+    ///
+    /// # Errors
+    ///
+    /// An option that is not legal, or an address that cannot be bound.
+    pub fn listen(
+        &mut self,
+        options: &ServerOptions,
+        handler: Box<dyn Handler + Send>,
+    ) -> Result<ServerId, Error> {
+        self.core.listen(options, handler)
+    }
+
+    /// The port that a server listens on; `None` for a dead id.
+    pub fn server_port(&self, id: ServerId) -> Option<u16> {
+        self.server_addr(id).map(|addr| addr.port())
+    }
+
+    /// The address that a server listens on; `None` for a dead id.
+    pub fn server_addr(&self, id: ServerId) -> Option<SocketAddr> {
+        self.core.listeners.get(id.slot(), id.generation()).map(|listener| listener.addr)
+    }
+
+    /// Stops listening; connections stay. False for a dead id.
+    pub fn close_server(&mut self, id: ServerId) -> bool {
+        self.core.close_listener(id)
+    }
+
+    /// Makes `run` return after this turn.
+    pub fn stop(&mut self) {
+        self.core.inbox.stop();
+    }
+
+    /// Carries out what other threads asked for before, so that nothing overtakes it.
+    fn catch_up(&mut self) {
+        self.core.catch_up(self.current.as_deref_mut());
+    }
+
+    fn link(&self, id: ConnId) -> Option<&Link> {
+        match &self.current {
+            Some(link) if link.id == id => Some(link),
+            _ => self.core.slots.get(id.slot(), id.generation()).map(|conn| &conn.link),
+        }
+    }
+
+    fn with_link<R>(
+        &mut self,
+        id: ConnId,
+        act: impl FnOnce(&mut Core, &mut Link) -> R,
+    ) -> Option<R> {
+        self.core.with_link(self.current.as_deref_mut(), id, act)
+    }
+}
+
+impl<'a> Socket<'a> {
+    pub(crate) fn new(core: &'a mut Core, link: &'a mut Link) -> Self {
+        Self { link, core }
+    }
+
+    /// The connection's id.
+    pub fn id(&self) -> ConnId {
+        self.link.id
+    }
+
+    /// Queues a message; it leaves when this read batch is dealt with.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] unless the connection is open, [`SendError::Full`] when
+    /// `max_send_buffer` payload bytes are queued. Nothing of the message was taken then.
+    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
+        self.core.catch_up(Some(self.link));
+        self.core.send(self.link, message.into())
+    }
+
+    /// Queues a part of a message, the last one if `fin` (RFC 6455 section 5.4). Until then other
+    /// messages are refused with [`SendError::InParts`]; pings and Close are not. Text has to be
+    /// valid UTF-8 over all parts.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_part(
+        &mut self,
+        kind: MessageKind,
+        data: &[u8],
+        fin: bool,
+    ) -> Result<(), SendError> {
+        self.core.catch_up(Some(self.link));
+        self.core.send_part(self.link, kind, data, fin)
+    }
+
+    /// Queues a ping of at most 125 bytes (RFC 6455 section 5.5.2).
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] unless the connection is open, [`SendError::TooLong`] over 125 bytes.
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.core.catch_up(Some(self.link));
+        self.core.ping(self.link, payload)
+    }
+
+    /// Starts the closing handshake after everything that is queued (RFC 6455 section 7.1.2). Does
+    /// nothing on a connection that is closing already.
+    ///
+    /// # Errors
+    ///
+    /// A code that must not be sent, or a reason over 123 bytes or without a code.
+    pub fn close(&mut self, code: Option<u16>, reason: &str) -> Result<(), CloseError> {
+        self.core.catch_up(Some(self.link));
+        self.core.close(self.link, code, reason)
+    }
+
+    /// Ends the TCP connection without a closing handshake; `on_close` follows with code 1006.
+    pub fn abort(&mut self) {
+        self.core.abort(self.link);
+    }
+
+    /// The state as in a browser.
+    pub fn ready_state(&self) -> ReadyState {
+        self.link.ready_state()
+    }
+
+    /// Payload bytes of messages that were sent but not yet given to the system. Does not shrink
+    /// while a callback runs.
+    pub fn buffered_amount(&self) -> u64 {
+        self.link.shared.buffered()
+    }
+
+    /// The application's own word on this connection, 0 at first.
+    pub fn tag(&self) -> u64 {
+        self.link.tag
+    }
+
+    /// Sets the application's own word on this connection; `on_close` gets it too.
+    pub fn set_tag(&mut self, tag: u64) {
+        self.link.tag = tag;
+    }
+
+    /// A handle to this connection for other threads, with its URL, subprotocol and peer.
+    pub fn remote(&self) -> Remote {
+        Remote::new(Arc::clone(&self.link.shared), Arc::clone(&self.core.inbox))
+    }
+
+    /// The whole loop, this connection included.
+    pub fn context(&mut self) -> Context<'_> {
+        Context::new(self.core, Some(self.link))
+    }
+}
+
+impl std::fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context")
+            .field("connections", &self.core.slots.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Socket<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Socket").field("id", &self.link.id).finish_non_exhaustive()
+    }
+}

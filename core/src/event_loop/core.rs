@@ -1,0 +1,327 @@
+//! Everything of a loop except its handlers and buffers, so that all three can be borrowed at once.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::accept::Listener;
+use super::deadlines::Deadlines;
+use super::endpoint::Endpoint;
+use super::handler::{CloseEvent, Handler};
+use super::id::{ConnId, ServerId};
+use super::inbox::{Command, Inbox};
+use super::link::{Connection, Link, Phase};
+use super::masks::MaskPool;
+use super::message::Message;
+use super::remote::Shared;
+use super::slots::Slots;
+use crate::error::{Error, ErrorCode, Phase as ErrorPhase};
+use crate::net::resolve::Resolver;
+use crate::net::stream::Stream;
+use crate::proto::close::{CloseError, ReadyState, check_close};
+use crate::proto::frame::MessageKind;
+use crate::proto::receiver::Receiver;
+use crate::proto::sender::SendError;
+use crate::proto::session::Failure;
+
+/// What goes on in the next turn although the poller says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ready {
+    Connection(ConnId),
+    Listener(ServerId),
+}
+
+/// A connection that left the loop and whose application is to be told.
+pub(crate) struct Grave {
+    pub(crate) id: ConnId,
+    pub(crate) endpoint: Arc<Endpoint>,
+    pub(crate) announced: bool,
+    pub(crate) event: CloseEvent,
+}
+
+/// See the module.
+pub(crate) struct Core {
+    pub(crate) poll: mio::Poll,
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) slots: Slots<Box<Connection>>,
+    pub(crate) listeners: Slots<Listener>,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) ready: VecDeque<Ready>,
+    pub(crate) dirty: Vec<ConnId>,
+    pub(crate) graveyard: VecDeque<Grave>,
+    /// Commands that run callbacks; they wait for the next turn.
+    pub(crate) deferred: VecDeque<Command>,
+    pub(crate) masks: MaskPool,
+    /// Ciphertext on its way out.
+    pub(crate) scratch: Vec<u8>,
+    /// The time of this turn.
+    pub(crate) now: Instant,
+    pub(crate) resolver: Resolver,
+    /// Handlers that joined since the loop last looked, by their place.
+    pub(crate) newcomers: Vec<(usize, Box<dyn Handler + Send>)>,
+    pub(crate) places: Places,
+    /// Places of listeners that are gone; their handlers go with the last connection.
+    pub(crate) closed_listeners: Vec<usize>,
+    /// Listeners that could not accept for want of descriptors.
+    pub(crate) owed_accepts: Vec<ServerId>,
+}
+
+/// Which places of handlers are taken, and by how many.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    users: Vec<usize>,
+    free: Vec<usize>,
+}
+
+impl Places {
+    fn take(&mut self) -> usize {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.users.push(0);
+            self.users.len() - 1
+        });
+        self.join(index);
+        index
+    }
+
+    pub(crate) fn join(&mut self, index: usize) {
+        if let Some(users) = self.users.get_mut(index) {
+            *users += 1;
+        }
+    }
+
+    /// True when the last user left, so that the handler can go.
+    pub(crate) fn leave(&mut self, index: usize) -> bool {
+        let Some(users) = self.users.get_mut(index) else { return false };
+        *users = users.saturating_sub(1);
+        let last = *users == 0;
+        if last {
+            self.free.push(index);
+        }
+        last
+    }
+
+    pub(crate) fn users(&self, index: usize) -> usize {
+        self.users.get(index).copied().unwrap_or(0)
+    }
+}
+
+impl Core {
+    /// A place for `handler`, with one user.
+    pub(crate) fn join(&mut self, handler: Box<dyn Handler + Send>) -> usize {
+        let index = self.places.take();
+        self.newcomers.push((index, handler));
+        index
+    }
+
+    /// Makes a connection of a slot that was reserved for `shared`.
+    pub(crate) fn adopt(
+        &self,
+        shared: Arc<Shared>,
+        endpoint: Arc<Endpoint>,
+        phase: Phase,
+        stream: Option<Stream>,
+    ) -> Box<Connection> {
+        let rx = Receiver::new(endpoint.role, &endpoint.tuning);
+        self.inbox.enter(Arc::clone(&shared));
+        Box::new(Connection { rx, link: Link::new(shared, endpoint, phase, stream, self.now) })
+    }
+
+    /// A new id, or the error that all are taken.
+    pub(crate) fn new_shared(&mut self, limit: usize) -> Result<Arc<Shared>, Error> {
+        let Some((slot, generation)) = self.slots.reserve() else {
+            let cause = "more than 16777216 connections in one loop";
+            return Err(Error::new(ErrorPhase::System, ErrorCode::NoMemory, cause));
+        };
+        Ok(Arc::new(Shared::new(ConnId::new(slot, generation), limit)))
+    }
+
+    /// Calls `act` with a connection, wherever it is, and has it looked after before the turn ends.
+    pub(crate) fn with_link<R>(
+        &mut self,
+        current: Option<&mut Link>,
+        id: ConnId,
+        act: impl FnOnce(&mut Self, &mut Link) -> R,
+    ) -> Option<R> {
+        match current {
+            Some(link) if link.id == id => Some(act(self, link)),
+            _ => {
+                let mut conn = self.slots.take(id.slot(), id.generation())?;
+                let result = act(self, &mut conn.link);
+                self.mark_dirty(&mut conn.link);
+                self.slots.put(id.slot(), id.generation(), conn);
+                Some(result)
+            }
+        }
+    }
+
+    /// Has a connection flushed and looked after before the turn ends.
+    pub(crate) fn mark_dirty(&mut self, link: &mut Link) {
+        if !std::mem::replace(&mut link.flags.dirty, true) {
+            self.dirty.push(link.id);
+        }
+    }
+
+    /// Has a connection go on in the next turn.
+    pub(crate) fn mark_ready(&mut self, link: &mut Link) {
+        if !std::mem::replace(&mut link.flags.ready, true) {
+            self.ready.push_back(Ready::Connection(link.id));
+        }
+    }
+
+    /// Enters the connection's deadline into the heap.
+    pub(crate) fn schedule(&mut self, link: &mut Link) {
+        let deadline = link.deadline();
+        self.deadlines.schedule(link.id, deadline, &mut link.scheduled);
+    }
+
+    pub(crate) fn send(&mut self, link: &mut Link, message: Message<'_>) -> Result<(), SendError> {
+        self.check_room(link)?;
+        let (now, masks, scratch) = (self.now, &mut self.masks, &mut self.scratch);
+        link.send(message.kind(), message.data(), now, masks, scratch)
+    }
+
+    pub(crate) fn send_part(
+        &mut self,
+        link: &mut Link,
+        kind: MessageKind,
+        data: &[u8],
+        fin: bool,
+    ) -> Result<(), SendError> {
+        self.check_room(link)?;
+        let (now, masks, scratch) = (self.now, &mut self.masks, &mut self.scratch);
+        link.send_part(kind, data, fin, now, masks, scratch)
+    }
+
+    /// Whether a message may be queued.
+    fn check_room(&self, link: &Link) -> Result<(), SendError> {
+        if link.shared.ready_state() != ReadyState::Open {
+            return Err(SendError::Closed);
+        }
+        let buffered = link.shared.buffered();
+        let limit = link.endpoint.tuning.max_send_buffer as u64;
+        if buffered >= limit { Err(SendError::Full { buffered, limit }) } else { Ok(()) }
+    }
+
+    pub(crate) fn ping(&mut self, link: &mut Link, payload: &[u8]) -> Result<(), SendError> {
+        if !link.is_open() {
+            return Err(SendError::Closed);
+        }
+        link.session.ping(payload, &mut self.masks)
+    }
+
+    pub(crate) fn close(
+        &mut self,
+        link: &mut Link,
+        code: Option<u16>,
+        reason: &str,
+    ) -> Result<(), CloseError> {
+        check_close(code, reason)?;
+        link.shared.set_ready_state(ReadyState::Closing);
+        if link.is_open() {
+            let tuning = &link.endpoint.tuning;
+            link.session.close(code, reason, self.now, tuning, &mut self.masks)?;
+        } else {
+            let cause = "closed by the application before it was open";
+            link.fail(Error::new(ErrorPhase::App, ErrorCode::Shutdown, cause));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn abort(&mut self, link: &mut Link) {
+        link.shared.set_ready_state(ReadyState::Closing);
+        link.abort(self.now, &mut self.masks);
+    }
+
+    /// Carries out what other threads asked for, but for what runs callbacks.
+    pub(crate) fn catch_up(&mut self, mut current: Option<&mut Link>) {
+        if !self.inbox.is_pending() {
+            return;
+        }
+        for command in self.inbox.take() {
+            self.execute(command, current.as_deref_mut());
+        }
+    }
+
+    fn execute(&mut self, command: Command, current: Option<&mut Link>) {
+        match command {
+            Command::Abort { id } => {
+                self.with_link(current, id, Self::abort);
+            }
+            Command::Close { id, code, reason } => {
+                // Checked by the caller's thread; on a connection that is gone nothing is lost.
+                let _ = self.with_link(current, id, |core, link| core.close(link, code, &reason));
+            }
+            Command::Ping { id, payload } => {
+                let _ = self.with_link(current, id, |core, link| core.ping(link, &payload));
+            }
+            Command::Send { id, kind, payload } => {
+                self.with_link(current, id, |core, link| {
+                    link.refund(payload.len() as u64);
+                    let (now, masks, scratch) = (core.now, &mut core.masks, &mut core.scratch);
+                    if link.send(kind, &payload, now, masks, scratch) == Err(SendError::Entropy) {
+                        link.fail_session(Failure::Entropy, now, masks);
+                    }
+                });
+            }
+            Command::Post(_) | Command::Resolved { .. } => self.deferred.push_back(command),
+        }
+    }
+
+    /// Gives queued output to the system.
+    pub(crate) fn flush_link(&mut self, link: &mut Link) {
+        link.flush(self.now, &mut self.masks, &mut self.scratch);
+    }
+
+    /// Ends what has nothing left to do.
+    pub(crate) fn settle_link(&mut self, link: &mut Link) {
+        link.settle(self.now, &mut self.masks, &mut self.scratch);
+    }
+
+    /// Flushes every connection on the list, between two turns. What is gone, drained or due stays
+    /// on the list for the next turn, which may run callbacks.
+    pub(crate) fn flush_dirty(&mut self) {
+        for id in std::mem::take(&mut self.dirty) {
+            let Some(mut conn) = self.slots.take(id.slot(), id.generation()) else { continue };
+            let link = &mut conn.link;
+            self.flush_link(link);
+            link.publish();
+            self.schedule(link);
+            link.flags.dirty = link.has_business();
+            if link.flags.dirty {
+                self.dirty.push(id);
+            }
+            self.slots.put(id.slot(), id.generation(), conn);
+        }
+    }
+
+    /// Takes a connection out of the loop; its application is told at the end of the turn.
+    pub(crate) fn bury(&mut self, mut conn: Box<Connection>) {
+        let link = &mut conn.link;
+        let id = link.id;
+        link.publish();
+        if let Some(stream) = &mut link.stream {
+            // Fails only for a socket that is not registered.
+            let _ = self.poll.registry().deregister(stream.source());
+        }
+        if let Phase::Connecting(dial) = &mut link.phase {
+            dial.deregister(self.poll.registry());
+        }
+        self.slots.remove(id.slot(), id.generation());
+        self.inbox.leave(id);
+        link.shared.set_ready_state(ReadyState::Closed);
+        self.graveyard.push_back(Grave {
+            id,
+            endpoint: Arc::clone(&link.endpoint),
+            announced: link.flags.announced,
+            event: link.close_event(),
+        });
+        drop(conn);
+        self.retry_accepts();
+    }
+
+    /// The addresses that the server's connections come from are its own machine's.
+    pub(crate) fn is_loopback(addr: SocketAddr) -> bool {
+        addr.ip().is_loopback()
+    }
+}

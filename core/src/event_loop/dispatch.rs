@@ -1,0 +1,229 @@
+//! The parts of a turn: which connections have something to do, and in what order.
+
+use std::mem;
+
+use mio::event::Event;
+
+use super::accept::listener_of;
+use super::context::Context;
+use super::core::{Core, Ready};
+use super::flow::Buffers;
+use super::handlers::Handlers;
+use super::id::ConnId;
+use super::inbox::Command;
+use super::link::{Connection, Link, Phase};
+use crate::error::{Error, ErrorCode, Phase as ErrorPhase};
+
+/// Largest buffer for output that a loop keeps for the next connection.
+const MAX_CORK: usize = 1 << 20;
+/// Largest buffer for a message that a loop keeps for the next connection.
+const MAX_MESSAGE: usize = 4 << 20;
+
+/// One turn over a loop whose parts are borrowed side by side.
+pub(crate) struct Dispatch<'a> {
+    pub(crate) core: &'a mut Core,
+    pub(crate) handlers: &'a mut Handlers,
+    pub(crate) buffers: &'a mut Buffers,
+    /// Reads of one connection in this turn.
+    pub(crate) budget: u32,
+}
+
+impl Dispatch<'_> {
+    /// What other threads asked for.
+    pub(crate) fn commands(&mut self) {
+        self.core.catch_up(None);
+        for command in mem::take(&mut self.core.deferred) {
+            match command {
+                Command::Post(job) => {
+                    let mut context = Context::new(self.core, None);
+                    // A panic of the job is its own affair: the loop goes on.
+                    let job = std::panic::AssertUnwindSafe(|| job(&mut context));
+                    let _ = std::panic::catch_unwind(job);
+                }
+                Command::Resolved { id, addrs } => {
+                    self.core.with_link(None, id, |core, link| core.resolved(link, addrs));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What the poller reported.
+    pub(crate) fn event(&mut self, event: &Event) {
+        if let Some(listener) = listener_of(event.token()) {
+            return self.core.accept(listener);
+        }
+        let id = ConnId::from_u64(event.token().0 as u64);
+        // An event for a connection that is gone finds nothing.
+        let Some(mut conn) = self.core.slots.take(id.slot(), id.generation()) else { return };
+        let flags = &mut conn.link.flags;
+        flags.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+        flags.read_closed |= event.is_read_closed() || event.is_error();
+        flags.writable |= event.is_writable();
+        self.dispatch(conn);
+    }
+
+    /// What an earlier turn, or another connection's callback, left over. What is added meanwhile
+    /// waits for the next turn.
+    pub(crate) fn leftovers(&mut self) {
+        self.core.resume_accepts();
+        for ready in mem::take(&mut self.core.ready) {
+            match ready {
+                Ready::Listener(id) => self.core.accept(id),
+                Ready::Connection(id) => {
+                    let taken = self.core.slots.take(id.slot(), id.generation());
+                    if let Some(mut conn) = taken {
+                        conn.link.flags.ready = false;
+                        self.dispatch(conn);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Connections whose deadline came.
+    pub(crate) fn deadlines(&mut self) {
+        let now = self.core.now;
+        while let Some((at, id)) = self.core.deadlines.pop_due(now) {
+            let Some(mut conn) = self.core.slots.take(id.slot(), id.generation()) else { continue };
+            if conn.link.scheduled != Some(at) {
+                self.core.slots.put(id.slot(), id.generation(), conn);
+                continue;
+            }
+            conn.link.scheduled = None;
+            if conn.link.deadline().is_some_and(|deadline| deadline <= now) {
+                self.expire(&mut conn);
+            }
+            self.finish(conn);
+        }
+    }
+
+    fn expire(&mut self, conn: &mut Connection) {
+        let now = self.core.now;
+        if conn.link.is_open() {
+            // What came in meanwhile counts before silence is judged.
+            conn.link.flags.readable = true;
+            self.read(conn);
+            let link = &mut conn.link;
+            if link.session.deadline().is_some_and(|deadline| deadline <= now) {
+                link.session.on_deadline(now, &link.endpoint.tuning, &mut self.core.masks);
+                link.shared.set_ready_state(link.session.ready_state());
+            }
+            return;
+        }
+        let phase = match &conn.link.phase {
+            Phase::Refusing => {
+                conn.link.flags.gone = true;
+                return;
+            }
+            Phase::Resolving(_) => ErrorPhase::Dns,
+            Phase::Connecting(_) => ErrorPhase::Tcp,
+            _ if conn.link.is_securing() => ErrorPhase::Tls,
+            _ => ErrorPhase::Upgrade,
+        };
+        let cause = "no answer in time (open_timeout)";
+        conn.link.fail(Error::new(phase, ErrorCode::TimedOut, cause));
+    }
+
+    /// Connections on which something was queued or done from elsewhere.
+    pub(crate) fn flush(&mut self) {
+        // What callbacks do here (`on_drain`) to other connections waits for the next turn.
+        for id in mem::take(&mut self.core.dirty) {
+            let Some(conn) = self.core.slots.take(id.slot(), id.generation()) else { continue };
+            if conn.link.flags.dirty {
+                self.finish(conn);
+            } else {
+                self.core.slots.put(id.slot(), id.generation(), conn);
+            }
+        }
+    }
+
+    /// Tells the applications of the connections that are gone.
+    pub(crate) fn funerals(&mut self) {
+        for grave in mem::take(&mut self.core.graveyard) {
+            let index = grave.endpoint.index;
+            if grave.announced {
+                self.handlers.call(self.core, index, |handler, core| {
+                    handler.on_close(&mut Context::new(core, None), grave.id, &grave.event);
+                });
+            }
+            self.handlers.leave(self.core, index);
+        }
+        for index in mem::take(&mut self.core.closed_listeners) {
+            self.handlers.leave(self.core, index);
+        }
+    }
+
+    /// Deals with a connection that was checked out.
+    fn dispatch(&mut self, mut conn: Box<Connection>) {
+        // Counts as listed: it is flushed right below.
+        conn.link.flags.dirty = true;
+        if matches!(conn.link.phase, Phase::Connecting(_)) {
+            self.core.connecting(&mut conn);
+            if conn.link.stream.is_none() {
+                return self.finish(conn);
+            }
+        }
+        self.lend_buffers(&mut conn);
+        if conn.link.flags.readable {
+            self.read(&mut conn);
+        }
+        self.finish(conn);
+    }
+
+    /// The end of every dispatch: what is queued leaves, what is done is buried, the rest goes back
+    /// into its slot.
+    fn finish(&mut self, mut conn: Box<Connection>) {
+        let link = &mut conn.link;
+        loop {
+            self.core.flush_link(link);
+            self.core.settle_link(link);
+            link.publish();
+            if link.flags.gone || !link.take_drained() {
+                break;
+            }
+            self.drained(link);
+        }
+        link.flags.dirty = false;
+        if link.flags.gone {
+            return self.core.bury(conn);
+        }
+        self.take_buffers_back(&mut conn);
+        self.core.schedule(&mut conn.link);
+        let id = conn.link.id;
+        self.core.slots.put(id.slot(), id.generation(), conn);
+    }
+
+    fn drained(&mut self, link: &mut Link) {
+        let index = link.endpoint.index;
+        let done = self.handlers.call(self.core, index, |handler, core| {
+            handler.on_drain(&mut super::context::Socket::new(core, link));
+        });
+        if !done {
+            self.panicked(link);
+        }
+    }
+
+    /// Warm buffers for what this connection sends and receives now: an idle one owns none.
+    fn lend_buffers(&mut self, conn: &mut Connection) {
+        let queue = conn.link.session.queue_mut();
+        if queue.is_empty() {
+            queue.lend(mem::take(&mut self.buffers.cork));
+        }
+        self.buffers.message = conn.rx.lend(mem::take(&mut self.buffers.message));
+    }
+
+    fn take_buffers_back(&mut self, conn: &mut Connection) {
+        let cork = conn.link.session.queue_mut().take_buffer();
+        keep_larger(&mut self.buffers.cork, cork, MAX_CORK);
+        keep_larger(&mut self.buffers.message, conn.rx.reclaim(), MAX_MESSAGE);
+    }
+}
+
+/// Keeps the larger of two buffers, but none over `limit`: a loop that once dealt with something
+/// large does not hold its memory for ever.
+fn keep_larger(kept: &mut Vec<u8>, offered: Vec<u8>, limit: usize) {
+    if offered.capacity() > kept.capacity() && offered.capacity() <= limit {
+        *kept = offered;
+    }
+}

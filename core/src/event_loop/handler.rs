@@ -1,0 +1,123 @@
+//! What an application gives to a loop: the callbacks of one client or server.
+
+use std::net::SocketAddr;
+
+use super::context::{Context, Socket};
+use super::id::ConnId;
+use super::message::Message;
+use crate::error::Error;
+use crate::proto::handshake::{Refusal, Request};
+use crate::proto::head::Headers;
+
+/// The callbacks of one client connection, or of all connections of one server.
+///
+/// The laws, on any thread that drives the loop:
+///
+/// - `on_open` comes at most once, before any message; `on_close` exactly once and last. A client's
+///   connection that never opened gets `on_close` only; a server's that never opened gets neither.
+/// - Callbacks run inside [`EventLoop::turn`](super::EventLoop::turn) and its relatives only: never
+///   inside `send`, `close` or `connect`, and never inside another callback.
+/// - A message is delivered before the next frame is looked at, and what its callback sends leaves
+///   before a failure further on is acted on.
+/// - What a callback borrows ends with it.
+/// - A panic in a callback fails its connection with close code 1011; the loop goes on.
+pub trait Handler {
+    /// A client asks to open a connection (servers only). Unless `reply` says otherwise it is
+    /// accepted, with the server's most preferred subprotocol among those that the client offers.
+    fn on_request(&mut self, context: &mut Context<'_>, request: &Request, reply: &mut Reply) {
+        let _ = (context, request, reply);
+    }
+
+    /// The opening handshake is done; from now on `send` is legal.
+    fn on_open(&mut self, ws: &mut Socket<'_>, opening: &Opening<'_>) {
+        let _ = (ws, opening);
+    }
+
+    /// A whole message came in.
+    fn on_message(&mut self, ws: &mut Socket<'_>, message: Message<'_>) {
+        let _ = (ws, message);
+    }
+
+    /// A ping came in; its pong is on its way already.
+    fn on_ping(&mut self, ws: &mut Socket<'_>, payload: &[u8]) {
+        let _ = (ws, payload);
+    }
+
+    /// A pong came in, asked for or not.
+    fn on_pong(&mut self, ws: &mut Socket<'_>, payload: &[u8]) {
+        let _ = (ws, payload);
+    }
+
+    /// The queue of output, which had passed `high_water`, fell under a quarter of it.
+    fn on_drain(&mut self, ws: &mut Socket<'_>) {
+        let _ = ws;
+    }
+
+    /// The connection is over and has left the loop. `context` may be used to connect anew.
+    fn on_close(&mut self, context: &mut Context<'_>, id: ConnId, close: &CloseEvent) {
+        let _ = (context, id, close);
+    }
+}
+
+/// What the opening handshake settled; valid during `on_open`.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening<'a> {
+    /// The URL; for a server the one that the client asked for.
+    pub url: &'a str,
+    /// The agreed subprotocol, empty if there is none.
+    pub protocol: &'a str,
+    /// The agreed extensions, empty if there are none.
+    pub extensions: &'a str,
+    /// Header fields of the peer's half of the handshake.
+    pub headers: &'a Headers,
+    /// The peer's address.
+    pub remote: Option<SocketAddr>,
+}
+
+/// How a connection ended.
+#[derive(Clone, Debug)]
+pub struct CloseEvent {
+    /// The peer's close code; 1005 if its Close frame had none, 1006 if there was no closing
+    /// handshake (RFC 6455 section 7.1.5).
+    pub code: u16,
+    /// The peer's reason.
+    pub reason: String,
+    /// Whether the closing handshake was completed.
+    pub clean: bool,
+    /// What went wrong, if anything did.
+    pub error: Option<Error>,
+    /// The tag of the connection, see [`Socket::set_tag`].
+    pub tag: u64,
+    /// Payload bytes that were sent by the application and not taken by the system.
+    pub unsent: u64,
+}
+
+/// A server's answer to an opening handshake.
+#[derive(Debug)]
+pub struct Reply {
+    pub(crate) protocol: Option<String>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) refusal: Option<Refusal>,
+}
+
+impl Reply {
+    pub(crate) fn new(protocol: Option<&str>) -> Self {
+        Self { protocol: protocol.map(str::to_owned), headers: Vec::new(), refusal: None }
+    }
+
+    /// Chooses a subprotocol, which the client must have offered, or none.
+    pub fn protocol(&mut self, protocol: Option<&str>) {
+        self.protocol = protocol.map(str::to_owned);
+    }
+
+    /// Adds a header field to the answer. Names that are no token and values with control
+    /// characters refuse the connection with 500 instead of being sent.
+    pub fn header(&mut self, name: &str, value: &str) {
+        self.headers.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Refuses the connection with an HTTP status (300 to 599) and a text.
+    pub fn refuse(&mut self, status: u16, body: &str) {
+        self.refusal = Some(Refusal::new(status, body));
+    }
+}

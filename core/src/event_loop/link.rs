@@ -1,0 +1,416 @@
+//! One connection: what its callbacks may touch, beside the receiver that events borrow from.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::endpoint::Endpoint;
+use super::handler::CloseEvent;
+use super::id::ConnId;
+use super::remote::Shared;
+use crate::error::{Error, ErrorCode, Phase as ErrorPhase};
+use crate::net::stream::{Stream, StreamError};
+use crate::proto::close::ReadyState;
+use crate::proto::frame::{MessageKind, Role};
+use crate::proto::handshake::{ClientHandshake, ServerHandshake};
+use crate::proto::receiver::Receiver;
+use crate::proto::sender::{Masks, SendError};
+use crate::proto::session::{Failure, Session, StreamAction};
+
+/// From this size on a server's payload goes to the system from where it lies; below it a copy
+/// behind the queued frames is cheaper than a second slice.
+const THROUGH: usize = 16 << 10;
+/// From this much queued output on a send does not wait for the end of the dispatch.
+const FLUSH_AT: usize = 64 << 10;
+
+/// A connection in two parts, so that an event borrowed from `rx` can live while a callback sends.
+pub(crate) struct Connection {
+    pub(crate) rx: Receiver,
+    pub(crate) link: Link,
+}
+
+/// The part of a connection that callbacks may touch.
+pub(crate) struct Link {
+    pub(crate) id: ConnId,
+    pub(crate) phase: Phase,
+    pub(crate) stream: Option<Stream>,
+    pub(crate) session: Session,
+    pub(crate) endpoint: Arc<Endpoint>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) error: Option<Box<Error>>,
+    /// The application's own word.
+    pub(crate) tag: u64,
+    /// Until the connection is open, or, when it is refused, until its stream must have ended.
+    pub(crate) opening_deadline: Option<Instant>,
+    /// The connection's live entry in the heap of deadlines.
+    pub(crate) scheduled: Option<Instant>,
+    /// Payload bytes of this connection in `shared.buffered` that this thread put there.
+    published: u64,
+    pub(crate) flags: Flags,
+}
+
+/// What the loop remembers about a connection besides its state.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Flags {
+    /// A read may find bytes.
+    pub(crate) readable: bool,
+    /// A write may be taken.
+    pub(crate) writable: bool,
+    /// The poller said that the peer ended its half: read to the end, short reads prove nothing.
+    pub(crate) read_closed: bool,
+    /// On the list of connections that are flushed at the end of the turn, or being dispatched.
+    pub(crate) dirty: bool,
+    /// On the list of connections that go on in the next turn.
+    pub(crate) ready: bool,
+    /// The application knows the connection, so it gets `on_close`.
+    pub(crate) announced: bool,
+    /// The queue passed the high mark; `on_drain` is owed.
+    pub(crate) drain_owed: bool,
+    /// Our half of the stream is ended.
+    pub(crate) ended: bool,
+    /// To be buried at the end of the dispatch.
+    pub(crate) gone: bool,
+}
+
+/// How far a connection is.
+pub(crate) enum Phase {
+    /// Its name is being resolved.
+    Resolving(Box<super::dial::Dial>),
+    /// A TCP connection is being made.
+    Connecting(Box<super::dial::Dial>),
+    /// The opening handshake, and the TLS handshake below it.
+    Greeting(Box<Greeting>),
+    /// Frames.
+    Open,
+    /// A refusal is on its way out.
+    Refusing,
+}
+
+/// Our half of the opening handshake.
+pub(crate) enum Greeting {
+    Client(ClientHandshake),
+    Server(ServerHandshake),
+}
+
+impl Link {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        endpoint: Arc<Endpoint>,
+        phase: Phase,
+        stream: Option<Stream>,
+        now: Instant,
+    ) -> Self {
+        Self {
+            id: shared.id(),
+            phase,
+            stream,
+            session: Session::new(endpoint.role, now, &endpoint.tuning),
+            opening_deadline: endpoint.tuning.open_timeout.map(|timeout| now + timeout),
+            endpoint,
+            shared,
+            error: None,
+            tag: 0,
+            scheduled: None,
+            published: 0,
+            flags: Flags::default(),
+        }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open)
+    }
+
+    pub(crate) fn ready_state(&self) -> ReadyState {
+        self.shared.ready_state()
+    }
+
+    /// The opening handshake is done: the deadlines of an open connection begin.
+    pub(crate) fn open(&mut self, now: Instant) {
+        let queue = std::mem::take(self.session.queue_mut());
+        self.session = Session::new(self.endpoint.role, now, &self.endpoint.tuning);
+        *self.session.queue_mut() = queue;
+        self.phase = Phase::Open;
+        self.flags.announced = true;
+        self.shared.set_ready_state(ReadyState::Open);
+    }
+
+    /// Queues a message, and gives it to the system at once if it is large.
+    pub(crate) fn send(
+        &mut self,
+        kind: MessageKind,
+        data: &[u8],
+        now: Instant,
+        masks: &mut dyn Masks,
+        scratch: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        if !self.is_open() {
+            return Err(SendError::Closed);
+        }
+        if data.len() >= THROUGH && self.can_send_through() {
+            self.session.begin_send_through(kind, data.len())?;
+            self.send_through(data, now, masks, scratch);
+        } else {
+            self.session.send(kind, data, masks)?;
+        }
+        self.sent(data.len(), now, masks, scratch);
+        Ok(())
+    }
+
+    /// Queues a part of a message.
+    pub(crate) fn send_part(
+        &mut self,
+        kind: MessageKind,
+        data: &[u8],
+        fin: bool,
+        now: Instant,
+        masks: &mut dyn Masks,
+        scratch: &mut Vec<u8>,
+    ) -> Result<(), SendError> {
+        if !self.is_open() {
+            return Err(SendError::Closed);
+        }
+        self.session.send_part(kind, data, fin, masks)?;
+        self.sent(data.len(), now, masks, scratch);
+        Ok(())
+    }
+
+    /// Payload was queued: account for it, and do not let the queue grow for nothing.
+    fn sent(&mut self, len: usize, now: Instant, masks: &mut dyn Masks, scratch: &mut Vec<u8>) {
+        self.published += len as u64;
+        self.shared.add_buffered(len as u64);
+        let queued = self.session.queue().len();
+        self.flags.drain_owed |= queued > self.endpoint.tuning.high_water;
+        if queued >= FLUSH_AT {
+            self.flush(now, masks, scratch);
+        }
+    }
+
+    fn can_send_through(&self) -> bool {
+        self.endpoint.role == Role::Server
+            && self.flags.writable
+            && matches!(self.stream, Some(Stream::Plain(_)))
+    }
+
+    fn send_through(
+        &mut self,
+        data: &[u8],
+        now: Instant,
+        masks: &mut dyn Masks,
+        scratch: &mut Vec<u8>,
+    ) {
+        let Some(stream) = &mut self.stream else { return };
+        let written = stream.write(&[self.session.queue().pending(), data], scratch);
+        let taken = written.as_ref().map_or(0, |written| written.taken);
+        self.flags.writable = written.as_ref().is_ok_and(|written| !written.blocked);
+        self.session.sent_through(data, taken);
+        let pending = !self.session.queue().is_empty();
+        self.session.on_written(pending, now, &self.endpoint.tuning, masks);
+        if let Err(error) = written {
+            self.fail_stream(error, now);
+        }
+    }
+
+    /// Gives queued output to the system until it is empty or the system takes no more.
+    pub(crate) fn flush(&mut self, now: Instant, masks: &mut dyn Masks, scratch: &mut Vec<u8>) {
+        let Some(stream) = &mut self.stream else { return };
+        while self.flags.writable && (!self.session.queue().is_empty() || stream.has_unsent()) {
+            match stream.write(&[self.session.queue().pending()], scratch) {
+                Ok(written) => {
+                    self.session.queue_mut().advance(written.taken);
+                    let pending = !self.session.queue().is_empty() || stream.has_unsent();
+                    self.session.on_written(pending, now, &self.endpoint.tuning, masks);
+                    self.flags.writable = !written.blocked;
+                    if written.taken == 0 && !stream.has_unsent() {
+                        // A TLS handshake is still going on: its end brings us back here.
+                        return;
+                    }
+                }
+                Err(error) => {
+                    self.flags.writable = false;
+                    return self.fail_stream(error, now);
+                }
+            }
+        }
+    }
+
+    /// Tells other threads how much is still queued. Called between callbacks only, so that the
+    /// amount never shrinks while one runs (as in browsers).
+    pub(crate) fn publish(&mut self) {
+        let left = self.session.queue().payload_len();
+        if left < self.published {
+            self.shared.sub_buffered(self.published - left);
+            self.published = left;
+        }
+    }
+
+    /// Takes over the charge for a message that another thread queued.
+    pub(crate) fn refund(&self, bytes: u64) {
+        self.shared.sub_buffered(bytes);
+    }
+
+    /// Whether something is left to do that only a turn of the loop can.
+    pub(crate) fn has_business(&self) -> bool {
+        let settled = match self.phase {
+            Phase::Open => self.session.stream_action() == StreamAction::Continue,
+            Phase::Refusing => false,
+            _ => true,
+        };
+        self.flags.gone || self.is_drained() || !settled && !self.flags.ended
+    }
+
+    fn is_drained(&self) -> bool {
+        let few = self.session.queue().len() <= self.endpoint.tuning.high_water / 4;
+        self.flags.drain_owed && few && self.is_open()
+    }
+
+    /// Whether a drained queue is to be told of.
+    pub(crate) fn take_drained(&mut self) -> bool {
+        let drained = self.is_drained();
+        if drained {
+            self.flags.drain_owed = false;
+        }
+        drained
+    }
+
+    /// Whether the TLS handshake is still going on.
+    pub(crate) fn is_securing(&self) -> bool {
+        self.stream.as_ref().is_some_and(Stream::is_handshaking)
+    }
+
+    /// The application gives the connection up.
+    pub(crate) fn abort(&mut self, now: Instant, masks: &mut dyn Masks) {
+        self.fail_session(Failure::Aborted, now, masks);
+        if let Some(stream) = &self.stream {
+            // Fails only for a socket that is gone already.
+            let _ = stream.reset_on_drop();
+        }
+        self.flags.gone = true;
+    }
+
+    /// Fails the connection, open or not; the first failure counts.
+    pub(crate) fn fail_session(&mut self, failure: Failure, now: Instant, masks: &mut dyn Masks) {
+        if self.is_open() {
+            self.session.fail(failure, now, &self.endpoint.tuning, masks);
+            self.shared.set_ready_state(ReadyState::Closing);
+        } else {
+            self.fail(failure.into());
+        }
+    }
+
+    /// The connection cannot open; the first error counts.
+    pub(crate) fn fail(&mut self, error: Error) {
+        self.error.get_or_insert_with(|| Box::new(error));
+        self.flags.gone = true;
+    }
+
+    /// From now on the stream is only flushed, ended and waited out.
+    pub(crate) fn start_refusing(&mut self, now: Instant) {
+        self.phase = Phase::Refusing;
+        self.flags.readable = true;
+        self.shared.set_ready_state(ReadyState::Closing);
+        self.opening_deadline = self.endpoint.tuning.linger.map(|linger| now + linger);
+    }
+
+    /// The stream broke.
+    pub(crate) fn fail_stream(&mut self, error: StreamError, now: Instant) {
+        self.flags.readable = false;
+        if self.is_open() && matches!(error, StreamError::Io(_)) {
+            let os = match &error {
+                StreamError::Io(error) => error.raw_os_error(),
+                #[cfg(feature = "tls")]
+                StreamError::Tls(_) => None,
+            };
+            self.session.on_stream_broken(os);
+            self.flags.gone = true;
+            return;
+        }
+        let error = match error {
+            StreamError::Io(error) => {
+                let what = "connection lost during the opening handshake";
+                Error::io(ErrorPhase::Tcp, ErrorCode::Reset, what, &error)
+            }
+            #[cfg(feature = "tls")]
+            StreamError::Tls(error) => error.into(),
+        };
+        if self.is_open() {
+            self.session.on_stream_broken(None);
+        } else if error.phase() == ErrorPhase::Tls && self.error.is_none() {
+            // The alert that tells the peer why would be lost if the socket went at once.
+            self.error = Some(Box::new(error));
+            return self.start_refusing(now);
+        }
+        self.fail(error);
+    }
+
+    /// When the connection wants to be asked next.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Open => self.session.deadline(),
+            _ => self.opening_deadline,
+        }
+    }
+
+    /// Ends our half of the stream once everything is out, and marks what has nothing left to do.
+    pub(crate) fn settle(&mut self, now: Instant, masks: &mut dyn Masks, scratch: &mut Vec<u8>) {
+        let action = match self.phase {
+            Phase::Open => self.session.stream_action(),
+            Phase::Refusing => StreamAction::EndAfterFlush,
+            _ => StreamAction::Continue,
+        };
+        match action {
+            StreamAction::Continue | StreamAction::AwaitEnd => {}
+            StreamAction::Drop => self.flags.gone = true,
+            StreamAction::EndAfterFlush => self.end_stream(now, masks, scratch),
+        }
+    }
+
+    fn end_stream(&mut self, now: Instant, masks: &mut dyn Masks, scratch: &mut Vec<u8>) {
+        if self.flags.ended || !self.session.queue().is_empty() {
+            return;
+        }
+        let Some(stream) = &mut self.stream else { return };
+        stream.close_notify();
+        if stream.has_unsent() {
+            self.flush(now, masks, scratch);
+        }
+        let Some(stream) = &mut self.stream else { return };
+        if self.flags.gone || stream.has_unsent() {
+            return;
+        }
+        self.flags.ended = true;
+        stream.shutdown_write();
+    }
+
+    /// The last word about this connection.
+    pub(crate) fn close_event(&mut self) -> CloseEvent {
+        let unsent = self.shared.buffered();
+        let error = self.error.take().map(|error| *error);
+        if !self.is_open() {
+            let error = error.unwrap_or_else(|| Failure::StreamEnded.into());
+            let (code, reason) = (1006, String::new());
+            return CloseEvent {
+                code,
+                reason,
+                clean: false,
+                error: Some(error),
+                tag: self.tag,
+                unsent,
+            };
+        }
+        let outcome = self.session.outcome();
+        CloseEvent {
+            code: outcome.code,
+            reason: outcome.reason,
+            clean: outcome.clean,
+            error: error.or_else(|| outcome.failure.map(Error::from)),
+            tag: self.tag,
+            unsent,
+        }
+    }
+
+    pub(crate) fn remote_addr(&self) -> Option<SocketAddr> {
+        let address: io::Result<SocketAddr> = self.stream.as_ref()?.peer_addr();
+        address.ok()
+    }
+}

@@ -1,0 +1,145 @@
+//! The opening handshake of a connection that the loop watches, in both roles.
+
+use super::context::{Context, Socket};
+use super::core::Core;
+use super::dispatch::Dispatch;
+use super::handler::{Opening, Reply};
+use super::link::{Connection, Greeting, Link, Phase};
+use super::remote::Facts;
+use crate::error::Error;
+use crate::proto::handshake::{Accepted, Refusal, Request, is_loopback_host, origin_allowed};
+use crate::proto::head::Headers;
+use crate::trace::warning;
+
+impl Dispatch<'_> {
+    /// Feeds the handshake and returns how many bytes it used. Bytes behind the head belong to
+    /// frames.
+    pub(crate) fn greet(&mut self, conn: &mut Connection, input: &[u8]) -> usize {
+        let link = &mut conn.link;
+        let Phase::Greeting(greeting) = &mut link.phase else { return 0 };
+        match &mut **greeting {
+            Greeting::Client(handshake) => match handshake.advance(input) {
+                Ok((used, accepted)) => {
+                    if let Some(accepted) = accepted {
+                        self.accepted(link, &accepted);
+                    }
+                    used
+                }
+                Err(error) => {
+                    link.fail(Error::from(error));
+                    input.len()
+                }
+            },
+            Greeting::Server(handshake) => match handshake.advance(input) {
+                Ok((used, request)) => {
+                    if let Some(request) = request {
+                        self.requested(link, &request);
+                    }
+                    used
+                }
+                Err(refusal) => {
+                    self.core.refuse(link, &refusal);
+                    input.len()
+                }
+            },
+        }
+    }
+
+    /// The server accepted us.
+    fn accepted(&mut self, link: &mut Link, accepted: &Accepted) {
+        link.shared.set_facts(Facts {
+            protocol: accepted.protocol.as_str().into(),
+            extensions: "".into(),
+            remote: link.remote_addr(),
+        });
+        self.opened(link, &accepted.headers);
+    }
+
+    /// A client asks to be accepted.
+    fn requested(&mut self, link: &mut Link, request: &Request) {
+        let index = link.endpoint.index;
+        let mut reply = match self.core.policy(link, request) {
+            Ok(reply) => reply,
+            Err(refusal) => return self.core.refuse(link, &refusal),
+        };
+        let done = self.handlers.call(self.core, index, |handler, core| {
+            handler.on_request(&mut Context::new(core, Some(link)), request, &mut reply);
+        });
+        if !done {
+            reply.refuse(500, "the server failed to handle the request\n");
+        }
+        if let Some(refusal) = &reply.refusal {
+            return self.core.refuse(link, refusal);
+        }
+        if link.flags.gone {
+            return;
+        }
+        let mut answer = Vec::with_capacity(256);
+        if let Err(error) = request.accept(reply.protocol.as_deref(), &reply.headers, &mut answer) {
+            let refusal = Refusal::new(500, format!("the server's answer is not legal: {error}\n"));
+            return self.core.refuse(link, &refusal);
+        }
+        link.session.queue_mut().push_raw(&answer);
+        let scheme = link.endpoint.server.as_ref().map_or("ws", |server| server.scheme());
+        let url = format!("{scheme}://{}{}", request.host(), request.target());
+        link.shared.set_url(url.into());
+        link.shared.set_facts(Facts {
+            protocol: reply.protocol.unwrap_or_default().into(),
+            extensions: "".into(),
+            remote: link.remote_addr(),
+        });
+        self.opened(link, request.headers());
+    }
+
+    /// Both halves of the handshake are done.
+    fn opened(&mut self, link: &mut Link, headers: &Headers) {
+        link.open(self.core.now);
+        let shared = std::sync::Arc::clone(&link.shared);
+        let facts = shared.facts();
+        let opening = Opening {
+            url: shared.url(),
+            protocol: facts.map_or("", |facts| &facts.protocol),
+            extensions: facts.map_or("", |facts| &facts.extensions),
+            headers,
+            remote: facts.and_then(|facts| facts.remote),
+        };
+        let done = self.handlers.call(self.core, link.endpoint.index, |handler, core| {
+            handler.on_open(&mut Socket::new(core, link), &opening);
+        });
+        if !done {
+            self.panicked(link);
+        }
+    }
+}
+
+impl Core {
+    /// What a server checks before the application is asked: room, `Origin` and `Host`.
+    fn policy(&self, link: &Link, request: &Request) -> Result<Reply, Refusal> {
+        let Some(server) = &link.endpoint.server else { return Ok(Reply::new(None)) };
+        // The listener itself is one user of the handler.
+        if self.places.users(link.endpoint.index) > server.max_connections.saturating_add(1) {
+            return Err(Refusal::new(503, "too many connections (max_connections)\n"));
+        }
+        if server.loopback && !is_loopback_host(request.host()) {
+            let cause = "this server listens on a loopback address and the Host is another\n";
+            warning!("refused a request for the host {:?} on a loopback address", request.host());
+            return Err(Refusal::new(403, cause));
+        }
+        if let Some(origin) = request.origin() {
+            if !origin_allowed(origin, request.host(), &server.origins) {
+                warning!("refused a request from the origin {origin:?} (option: origins)");
+                return Err(Refusal::new(403, "this Origin is not allowed (option: origins)\n"));
+            }
+        }
+        let chosen = server.protocols.iter().find(|ours| request.protocols().any(|p| p == *ours));
+        Ok(Reply::new(chosen.map(String::as_str)))
+    }
+
+    /// Answers with an HTTP error; the stream ends when it is out.
+    pub(crate) fn refuse(&self, link: &mut Link, refusal: &Refusal) {
+        let mut answer = Vec::new();
+        refusal.write(&mut answer);
+        link.session.queue_mut().push_raw(&answer);
+        link.start_refusing(self.now);
+    }
+}

@@ -1,0 +1,235 @@
+//! Handles for other threads: to a loop and to one of its connections.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use super::context::Context;
+use super::id::ConnId;
+use super::inbox::{Command, Inbox};
+use super::message::Message;
+use crate::proto::close::{CloseError, ReadyState, check_close};
+use crate::proto::frame::MessageKind;
+use crate::proto::sender::{MAX_CONTROL, SendError};
+
+/// What other threads may know of a connection, also after it is gone.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    id: ConnId,
+    state: AtomicU8,
+    /// Payload bytes that `send` took and the system did not.
+    buffered: AtomicU64,
+    limit: u64,
+    url: OnceLock<Box<str>>,
+    facts: OnceLock<Box<Facts>>,
+}
+
+/// What the opening handshake settled.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(crate) protocol: Box<str>,
+    pub(crate) extensions: Box<str>,
+    pub(crate) remote: Option<SocketAddr>,
+}
+
+impl Shared {
+    pub(crate) fn new(id: ConnId, limit: usize) -> Self {
+        Self {
+            id,
+            state: AtomicU8::new(ReadyState::Connecting as u8),
+            buffered: AtomicU64::new(0),
+            limit: limit as u64,
+            url: OnceLock::new(),
+            facts: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> ConnId {
+        self.id
+    }
+
+    pub(crate) fn ready_state(&self) -> ReadyState {
+        match self.state.load(Ordering::Acquire) {
+            0 => ReadyState::Connecting,
+            1 => ReadyState::Open,
+            2 => ReadyState::Closing,
+            _ => ReadyState::Closed,
+        }
+    }
+
+    /// States only go forward: a close that another thread asked for is not taken back.
+    pub(crate) fn set_ready_state(&self, state: ReadyState) {
+        self.state.fetch_max(state as u8, Ordering::AcqRel);
+    }
+
+    pub(crate) fn buffered(&self) -> u64 {
+        self.buffered.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn add_buffered(&self, bytes: u64) {
+        self.buffered.fetch_add(bytes, Ordering::AcqRel);
+    }
+
+    pub(crate) fn sub_buffered(&self, bytes: u64) {
+        self.buffered.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
+    pub(crate) fn set_url(&self, url: Box<str>) {
+        let _ = self.url.set(url);
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        self.url.get().map_or("", |url| url)
+    }
+
+    pub(crate) fn set_facts(&self, facts: Facts) {
+        let _ = self.facts.set(Box::new(facts));
+    }
+
+    pub(crate) fn facts(&self) -> Option<&Facts> {
+        self.facts.get().map(|facts| &**facts)
+    }
+}
+
+/// A connection as other threads see it. Cheap to clone, usable from any thread at any time, also
+/// after the connection or its loop is gone.
+///
+/// A send that returned before another one began, on whatever threads, goes out first.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    shared: Arc<Shared>,
+    inbox: Arc<Inbox>,
+}
+
+impl Remote {
+    pub(crate) fn new(shared: Arc<Shared>, inbox: Arc<Inbox>) -> Self {
+        Self { shared, inbox }
+    }
+
+    /// The connection's id.
+    pub fn id(&self) -> ConnId {
+        self.shared.id
+    }
+
+    /// Queues a message. The payload is copied once; the loop is woken if it sleeps.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] unless the connection is open; [`SendError::Full`] when
+    /// `max_send_buffer` payload bytes are queued already. Nothing of the message was taken then.
+    pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
+        let message = message.into();
+        self.send_bytes(message.kind(), message.data())
+    }
+
+    fn send_bytes(&self, kind: MessageKind, data: &[u8]) -> Result<(), SendError> {
+        if self.ready_state() != ReadyState::Open {
+            return Err(SendError::Closed);
+        }
+        let (len, limit) = (data.len() as u64, self.shared.limit);
+        let charged =
+            self.shared.buffered.fetch_update(Ordering::AcqRel, Ordering::Acquire, |buffered| {
+                (buffered < limit).then_some(buffered + len)
+            });
+        if let Err(buffered) = charged {
+            return Err(SendError::Full { buffered, limit });
+        }
+        let taken = self.inbox.push(Command::Send { id: self.id(), kind, payload: data.into() });
+        if taken { Ok(()) } else { Err(SendError::Closed) }
+    }
+
+    /// Queues a ping of at most 125 bytes (RFC 6455 section 5.5.2).
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] unless the connection is open, [`SendError::TooLong`] over 125 bytes.
+    pub fn ping(&self, payload: &[u8]) -> Result<(), SendError> {
+        if payload.len() > MAX_CONTROL {
+            return Err(SendError::TooLong);
+        }
+        if self.ready_state() != ReadyState::Open {
+            return Err(SendError::Closed);
+        }
+        let taken = self.inbox.push(Command::Ping { id: self.id(), payload: payload.into() });
+        if taken { Ok(()) } else { Err(SendError::Closed) }
+    }
+
+    /// Starts the closing handshake after everything that is queued (RFC 6455 section 7.1.2), or
+    /// gives up a connection that is not open yet. Does nothing on a closing one.
+    ///
+    /// # Errors
+    ///
+    /// A code that must not be sent, or a reason over 123 bytes or without a code.
+    pub fn close(&self, code: Option<u16>, reason: &str) -> Result<(), CloseError> {
+        check_close(code, reason)?;
+        self.shared.set_ready_state(ReadyState::Closing);
+        self.inbox.push(Command::Close { id: self.id(), code, reason: reason.into() });
+        Ok(())
+    }
+
+    /// Ends the TCP connection without a closing handshake; `on_close` follows with code 1006.
+    pub fn abort(&self) {
+        self.shared.set_ready_state(ReadyState::Closing);
+        self.inbox.push(Command::Abort { id: self.id() });
+    }
+
+    /// The state as in a browser.
+    pub fn ready_state(&self) -> ReadyState {
+        self.shared.ready_state()
+    }
+
+    /// Payload bytes of messages that were sent but not yet given to the system.
+    pub fn buffered_amount(&self) -> u64 {
+        self.shared.buffered()
+    }
+
+    /// The URL; for a server's connection the one its client asked for. Empty before that is known.
+    pub fn url(&self) -> &str {
+        self.shared.url()
+    }
+
+    /// The agreed subprotocol, empty before the connection is open and if there is none.
+    pub fn protocol(&self) -> &str {
+        self.shared.facts().map_or("", |facts| &facts.protocol)
+    }
+
+    /// The agreed extensions, empty before the connection is open and if there are none.
+    pub fn extensions(&self) -> &str {
+        self.shared.facts().map_or("", |facts| &facts.extensions)
+    }
+
+    /// The peer's address, once the connection is open.
+    pub fn remote_addr(&self) -> Option<SocketAddr> {
+        self.shared.facts()?.remote
+    }
+}
+
+/// A loop as other threads see it. Cheap to clone, usable from any thread at any time.
+#[derive(Clone, Debug)]
+pub struct LoopHandle {
+    inbox: Arc<Inbox>,
+}
+
+impl LoopHandle {
+    pub(crate) fn new(inbox: Arc<Inbox>) -> Self {
+        Self { inbox }
+    }
+
+    /// Makes `run` return after the turn it is in; a loop that is not running returns from its next
+    /// `run` at once. Async-signal-safe.
+    pub fn stop(&self) {
+        self.inbox.stop();
+    }
+
+    /// Has `job` called on the loop's thread, between two dispatches. False when the loop is gone;
+    /// the job is dropped then.
+    pub fn post(&self, job: Box<dyn FnOnce(&mut Context<'_>) + Send>) -> bool {
+        self.inbox.push(Command::Post(job))
+    }
+
+    /// The connection of this id, unless it is gone.
+    pub fn remote(&self, id: ConnId) -> Option<Remote> {
+        Some(Remote::new(self.inbox.find(id)?, Arc::clone(&self.inbox)))
+    }
+}

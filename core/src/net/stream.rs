@@ -1,0 +1,329 @@
+//! A connected socket, plain or secured: the four or five things the event loop does with one.
+//!
+//! Nothing waits. A read that yields less than asked, and a write that takes less than offered,
+//! have reached the socket's edge; the next readiness event tells when to go on.
+
+use std::fmt;
+use std::io;
+use std::net::{Shutdown, SocketAddr};
+
+use mio::net::TcpStream;
+
+use super::socket;
+#[cfg(feature = "tls")]
+use super::{
+    tls::TlsSession,
+    tls_error::TlsError,
+    trust::{ClientTls, ServerTls},
+};
+
+/// A connected socket, plain or secured.
+pub(crate) enum Stream {
+    /// What is sent is what goes over the wire.
+    Plain(TcpStream),
+    /// TLS around it.
+    #[cfg(feature = "tls")]
+    Tls(Box<TlsStream>),
+}
+
+/// What a read came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReadOutcome {
+    /// So many bytes for the application. With TLS that may be 0: something was received, such as
+    /// a part of a record or of the handshake.
+    Data(usize),
+    /// The peer sends nothing more.
+    End {
+        /// The stream was secured and ended without the peer saying so: it may have been cut.
+        truncated: bool,
+    },
+    /// Nothing is there; wait for the next event.
+    WouldBlock,
+}
+
+/// What a write came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// So many bytes of the application need not be kept any more.
+    pub(crate) taken: usize,
+    /// The socket is full; wait until it is reported writable.
+    pub(crate) blocked: bool,
+}
+
+/// Why a stream is of no use any more.
+#[derive(Debug)]
+pub(crate) enum StreamError {
+    /// The socket failed.
+    Io(io::Error),
+    /// TLS failed. The alert for the peer has been sent or is in [`Stream::has_unsent`].
+    #[cfg(feature = "tls")]
+    Tls(TlsError),
+}
+
+impl Stream {
+    /// Begins TLS as client. [`Stream::write`] sends the first message, even with nothing to write.
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls_client(
+        socket: TcpStream,
+        tls: &ClientTls,
+        server_name: &str,
+    ) -> Result<Self, TlsError> {
+        let session = TlsSession::client(tls, server_name)?;
+        Ok(Self::Tls(Box::new(TlsStream { socket, session, blocked: false })))
+    }
+
+    /// Begins TLS as server: awaits the client's first message.
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls_server(socket: TcpStream, tls: &ServerTls) -> Result<Self, TlsError> {
+        let session = TlsSession::server(tls)?;
+        Ok(Self::Tls(Box::new(TlsStream { socket, session, blocked: false })))
+    }
+
+    /// Reads once, what is on the wire. Fewer bytes than asked for mean that the socket is empty.
+    ///
+    /// For plain streams; with TLS it is ciphertext and good for nothing but to be discarded, which
+    /// is what an ended connection does until the peer ends too.
+    pub(crate) fn read_plain(&mut self, buf: &mut [u8]) -> Result<ReadOutcome, StreamError> {
+        receive_once(self.source(), buf)
+    }
+
+    /// Reads once into `cipher`, behind a record that was cut, decrypts there, and appends what
+    /// comes out to `plain`. True beside the outcome: the socket had less than was asked for, so
+    /// reading on can wait for the next event, unless this event said that the peer ended.
+    ///
+    /// `cipher` is shared by all streams and needs more than [`MAX_KEPT`](super::tls::MAX_KEPT)
+    /// bytes. The handshake goes on in here too: look at [`Stream::has_unsent`] afterwards. A
+    /// failure has tried to send its alert, and `plain` holds what was good before it. Before the
+    /// stream is dropped, shut it down for writing and read to the end, or a reset may overtake
+    /// the alert.
+    #[cfg(feature = "tls")]
+    pub(crate) fn receive(
+        &mut self,
+        cipher: &mut [u8],
+        plain: &mut Vec<u8>,
+    ) -> Result<(ReadOutcome, bool), StreamError> {
+        match self {
+            Self::Plain(_) => Err(io::Error::from(io::ErrorKind::Unsupported).into()),
+            Self::Tls(stream) => stream.receive(cipher, plain),
+        }
+    }
+
+    /// Sends the front of `slices` with one system call, and with TLS what waits before it.
+    ///
+    /// `scratch` is space for the ciphertext; it is grown when needed and may be shared by all
+    /// streams. With TLS a call takes at most 256 KiB, and nothing during the handshake: call again
+    /// after a [`Stream::receive`] that ended it. Taken does not mean sent: see
+    /// [`Stream::has_unsent`].
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(clippy::needless_pass_by_ref_mut, reason = "only TLS has something to change")
+    )]
+    pub(crate) fn write(
+        &mut self,
+        slices: &[&[u8]],
+        scratch: &mut Vec<u8>,
+    ) -> Result<Written, StreamError> {
+        match self {
+            Self::Plain(socket) => {
+                let _ = scratch;
+                let sent = Sent::of(socket, slices)?;
+                Ok(Written { taken: sent.count, blocked: sent.blocked })
+            }
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.write(slices, scratch),
+        }
+    }
+
+    /// Whether ciphertext waits that [`Stream::flush`] or the next write sends.
+    pub(crate) fn has_unsent(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => !stream.session.outgoing().is_empty(),
+        }
+    }
+
+    /// Whether nothing of the application can be sent yet.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.session.is_handshaking(),
+        }
+    }
+
+    /// Queues TLS' own goodbye, so that the peer knows that nothing was cut off. Flush, then
+    /// [`Stream::shutdown_write`].
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(clippy::needless_pass_by_ref_mut, reason = "only TLS has something to change")
+    )]
+    pub(crate) fn close_notify(&mut self) {
+        match self {
+            Self::Plain(_) => {}
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.session.close_notify(),
+        }
+    }
+
+    /// Ends our direction of the stream (FIN). What the system has taken is still sent.
+    pub(crate) fn shutdown_write(&self) {
+        // It fails only when the stream is gone, which the next read says better.
+        let _ = self.socket().shutdown(Shutdown::Write);
+    }
+
+    /// Makes dropping the stream a reset, so that what is unsent is thrown away at once.
+    pub(crate) fn reset_on_drop(&self) -> io::Result<()> {
+        socket::reset_on_drop(self.socket())
+    }
+
+    /// The socket, to register it.
+    pub(crate) fn source(&mut self) -> &mut TcpStream {
+        match self {
+            Self::Plain(socket) => socket,
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => &mut stream.socket,
+        }
+    }
+
+    /// Where the peer is.
+    pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.socket().peer_addr()
+    }
+
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(socket) => socket,
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => &stream.socket,
+        }
+    }
+}
+
+fn receive_once(socket: &mut TcpStream, buf: &mut [u8]) -> Result<ReadOutcome, StreamError> {
+    match socket::receive(socket, buf) {
+        Ok(0) if !buf.is_empty() => Ok(ReadOutcome::End { truncated: false }),
+        Ok(count) => Ok(ReadOutcome::Data(count)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(ReadOutcome::WouldBlock),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What the socket took of one offer.
+struct Sent {
+    count: usize,
+    blocked: bool,
+}
+
+impl Sent {
+    fn of(socket: &TcpStream, slices: &[&[u8]]) -> Result<Self, StreamError> {
+        match socket::send(socket, slices) {
+            Ok(count) => {
+                let offered = socket::offered(slices);
+                Ok(Self { count, blocked: count < offered })
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Ok(Self { count: 0, blocked: true })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// A socket with a TLS session around it.
+#[cfg(feature = "tls")]
+pub(crate) struct TlsStream {
+    socket: TcpStream,
+    session: TlsSession,
+    /// The socket was full when it was last written to.
+    blocked: bool,
+}
+
+#[cfg(feature = "tls")]
+impl TlsStream {
+    fn receive(
+        &mut self,
+        cipher: &mut [u8],
+        plain: &mut Vec<u8>,
+    ) -> Result<(ReadOutcome, bool), StreamError> {
+        if self.session.is_peer_closed() {
+            return Ok((ReadOutcome::End { truncated: false }, false));
+        }
+        let kept = self.session.kept();
+        let space = cipher.get_mut(kept..).unwrap_or_default();
+        let asked = space.len();
+        if asked == 0 {
+            return Err(io::Error::from(io::ErrorKind::InvalidInput).into());
+        }
+        let count = match receive_once(&mut self.socket, space)? {
+            ReadOutcome::Data(count) => count,
+            ReadOutcome::End { .. } => return Ok((ReadOutcome::End { truncated: true }, false)),
+            ReadOutcome::WouldBlock => return Ok((ReadOutcome::WouldBlock, true)),
+        };
+        self.session.carry(cipher);
+        let before = plain.len();
+        let received = cipher.get_mut(..kept + count).unwrap_or_default();
+        match self.session.receive(received, plain) {
+            Ok(state) => {
+                // After close_notify nothing more will come, so there may be no event to wait for:
+                // not short, so that the caller reads on and hears of the end.
+                let short = count < asked && !state.peer_closed;
+                Ok((ReadOutcome::Data(plain.len() - before), short))
+            }
+            Err(error) => {
+                // The first failure is the one to report.
+                let _ = self.flush();
+                Err(StreamError::Tls(error))
+            }
+        }
+    }
+
+    fn write(&mut self, slices: &[&[u8]], scratch: &mut Vec<u8>) -> Result<Written, StreamError> {
+        // Encrypting for a full socket would only pile ciphertext up.
+        if self.blocked && !self.flush()? {
+            return Ok(Written { taken: 0, blocked: true });
+        }
+        let sealed = self.session.encrypt(slices, scratch).map_err(StreamError::Tls)?;
+        let cipher = scratch.get(sealed.cipher).unwrap_or_default();
+        let before = self.session.outgoing();
+        let waiting = before.len();
+        let sent = Sent::of(&self.socket, &[before, cipher])?;
+        self.blocked = sent.blocked;
+        self.session.sent(sent.count.min(waiting));
+        let left = cipher.get(sent.count.saturating_sub(waiting)..).unwrap_or_default();
+        self.session.keep(left);
+        Ok(Written { taken: sealed.taken, blocked: sent.blocked })
+    }
+
+    fn flush(&mut self) -> Result<bool, StreamError> {
+        while !self.session.outgoing().is_empty() {
+            let sent = Sent::of(&self.socket, &[self.session.outgoing()])?;
+            self.session.sent(sent.count);
+            self.blocked = sent.blocked;
+            if sent.blocked {
+                return Ok(false);
+            }
+        }
+        self.blocked = false;
+        Ok(true)
+    }
+}
+
+impl From<io::Error> for StreamError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl fmt::Display for StreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => error.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,216 @@
+//! What goes wrong with TLS, in plain words.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+
+use rustls::{
+    AlertDescription, CertificateError, Error as Cause, InconsistentKeys, InvalidMessage,
+    PeerIncompatible, PeerMisbehaved,
+};
+
+/// Why TLS could not be set up or had to be given up. The text says it in plain words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsError(Box<Reason>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Reason {
+    text: Cow<'static, str>,
+    is_certificate: bool,
+}
+
+impl TlsError {
+    /// Whether a certificate is to blame: the peer's in our eyes, or ours in the peer's.
+    pub fn is_certificate(&self) -> bool {
+        self.0.is_certificate
+    }
+
+    pub(crate) fn new(text: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Reason { text: text.into(), is_certificate: false }))
+    }
+
+    pub(crate) fn certificate(text: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Reason { text: text.into(), is_certificate: true }))
+    }
+
+    /// Says first where it happened, for instance in which file.
+    pub(crate) fn in_place(self, place: impl fmt::Display) -> Self {
+        let Reason { text, is_certificate } = *self.0;
+        Self(Box::new(Reason { text: format!("{place}: {text}").into(), is_certificate }))
+    }
+
+    /// The peer's first bytes, or `bytes`, were not TLS.
+    pub(crate) fn not_tls(bytes: &[u8]) -> Self {
+        let http = [&b"HTTP/"[..], b"GET ", b"POST ", b"HEAD ", b"CONNECT ", b"OPTIONS "];
+        if http.iter().any(|start| bytes.starts_with(start)) {
+            Self::new("peer does not speak TLS (it sent plain HTTP)")
+        } else {
+            Self::new("peer does not speak TLS")
+        }
+    }
+
+    /// Whether `cause` is about the framing of records: before the first good record that means
+    /// that the peer does not speak TLS at all.
+    pub(crate) fn is_garbage(cause: &Cause) -> bool {
+        matches!(
+            cause,
+            Cause::InvalidMessage(
+                InvalidMessage::InvalidContentType
+                    | InvalidMessage::UnknownProtocolVersion
+                    | InvalidMessage::MessageTooLarge
+            )
+        )
+    }
+}
+
+impl fmt::Display for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.text)
+    }
+}
+
+impl Error for TlsError {}
+
+impl From<Cause> for TlsError {
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::AlertReceived(alert) => alert_received(alert),
+            Cause::DecryptError => Self::new("peer sent a record that cannot be decrypted"),
+            Cause::InappropriateHandshakeMessage { got_type, .. } => {
+                Self::new(format!("peer sent an unexpected handshake message ({got_type:?})"))
+            }
+            Cause::InappropriateMessage { got_type, .. } => {
+                Self::new(format!("peer sent an unexpected message ({got_type:?})"))
+            }
+            Cause::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+                Self::new("the private key does not belong to the certificate")
+            }
+            Cause::InvalidCertificate(error) => Self::certificate(certificate_text(&error)),
+            Cause::InvalidMessage(error) => {
+                Self::new(format!("peer sent malformed TLS ({error:?})"))
+            }
+            Cause::NoApplicationProtocol => {
+                Self::new("peer offers only application protocols (ALPN) other than http/1.1")
+            }
+            Cause::NoCertificatesPresented => Self::certificate("peer presented no certificate"),
+            Cause::PeerIncompatible(error) => Self::new(incompatible_text(&error)),
+            Cause::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedApplicationProtocol) => {
+                Self::new("peer chose an application protocol (ALPN) other than http/1.1")
+            }
+            Cause::PeerMisbehaved(error) => {
+                Self::new(format!("peer broke the TLS protocol ({error:?})"))
+            }
+            Cause::PeerSentOversizedRecord => Self::new("peer sent a record that is too long"),
+            other => Self::new(other.to_string()),
+        }
+    }
+}
+
+fn certificate_text(error: &CertificateError) -> Cow<'static, str> {
+    match error {
+        CertificateError::BadEncoding => "certificate is malformed".into(),
+        CertificateError::BadSignature => "certificate has a bad signature".into(),
+        CertificateError::Expired => "certificate expired".into(),
+        CertificateError::ExpiredContext { time, not_after } => {
+            let ago = time.as_secs().saturating_sub(not_after.as_secs());
+            format!("certificate expired {} ago", rough(ago)).into()
+        }
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "certificate is not meant for this purpose (extended key usage)".into()
+        }
+        CertificateError::NotValidForName => "certificate not valid for this name".into(),
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            wrong_name(&expected.to_str(), presented).into()
+        }
+        CertificateError::NotValidYet => "certificate is not valid yet".into(),
+        CertificateError::NotValidYetContext { time, not_before } => {
+            let left = not_before.as_secs().saturating_sub(time.as_secs());
+            format!("certificate is not valid yet (only in {}); is the clock right?", rough(left))
+                .into()
+        }
+        CertificateError::Revoked => "certificate is revoked".into(),
+        CertificateError::UnknownIssuer => {
+            "certificate is not trusted (unknown issuer or self-signed)".into()
+        }
+        CertificateError::Other(error) => format!("certificate is not accepted: {error}").into(),
+        other => format!("certificate is not accepted: {other}").into(),
+    }
+}
+
+/// Names what the certificate is for, so that a wrong host is seen at a glance.
+fn wrong_name(expected: &str, presented: &[String]) -> String {
+    const SHOWN: usize = 5;
+    // rustls prints each name as its kind with the name in it: DnsName("a.example").
+    let plain = |name: &String| {
+        let inner = name.split_once('(').and_then(|(_, inner)| inner.strip_suffix(')'));
+        format!("\"{}\"", inner.unwrap_or(name).trim_matches('"'))
+    };
+    let mut text = format!("certificate not valid for name \"{expected}\"");
+    if presented.is_empty() {
+        text.push_str(": it has no names");
+    } else {
+        let names: Vec<_> = presented.iter().take(SHOWN).map(plain).collect();
+        text.push_str(": it is for ");
+        text.push_str(&names.join(", "));
+    }
+    if presented.len() > SHOWN {
+        text.push_str(&format!(" and {} more", presented.len() - SHOWN));
+    }
+    text
+}
+
+/// A length of time to the precision that helps.
+fn rough(seconds: u64) -> String {
+    let (count, unit) = match seconds {
+        0..60 => (seconds, "second"),
+        60..3_600 => (seconds / 60, "minute"),
+        3_600..86_400 => (seconds / 3_600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {unit}{plural}")
+}
+
+fn incompatible_text(error: &PeerIncompatible) -> Cow<'static, str> {
+    match error {
+        PeerIncompatible::NoCipherSuitesInCommon => {
+            "no cipher suite in common with the peer".into()
+        }
+        PeerIncompatible::NoKxGroupsInCommon => "no key exchange in common with the peer".into(),
+        PeerIncompatible::NoSignatureSchemesInCommon => {
+            "no signature scheme in common with the peer".into()
+        }
+        PeerIncompatible::ServerDoesNotSupportTls12Or13
+        | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+        | PeerIncompatible::SupportedVersionsExtensionRequired
+        | PeerIncompatible::Tls12NotOffered
+        | PeerIncompatible::Tls12NotOfferedOrEnabled => {
+            "no TLS version in common with the peer".into()
+        }
+        PeerIncompatible::SignatureAlgorithmsExtensionRequired => {
+            "peer names no signature algorithms, as before TLS 1.2".into()
+        }
+        other => format!("peer lacks something that we need ({other:?})").into(),
+    }
+}
+
+fn alert_received(alert: AlertDescription) -> TlsError {
+    let meaning = match alert {
+        AlertDescription::BadCertificate
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateRequired
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::NoCertificate
+        | AlertDescription::UnknownCA
+        | AlertDescription::UnsupportedCertificate => {
+            return TlsError::certificate(format!("peer rejected our certificate ({alert:?})"));
+        }
+        AlertDescription::HandshakeFailure => "nothing in common, such as a cipher suite",
+        AlertDescription::NoApplicationProtocol => "it does not serve http/1.1",
+        AlertDescription::ProtocolVersion => "no TLS version in common",
+        AlertDescription::UnrecognisedName => "it does not serve this host name",
+        other => return TlsError::new(format!("peer reports a TLS failure ({other:?})")),
+    };
+    TlsError::new(format!("peer refused the TLS handshake: {meaning} ({alert:?})"))
+}

@@ -1,0 +1,74 @@
+//! The memory of an incomplete message.
+
+use super::violation::Violation;
+
+/// A buffer of up to this many bytes is kept by an idle connection's loop, larger ones are freed.
+const SPACIOUS: usize = 64 << 10;
+
+/// Bytes that arrived, and behind them room that is initialised already, so that a socket can be
+/// read straight into place and no byte is zeroed twice.
+#[derive(Debug, Default)]
+pub(super) struct Assembly {
+    room: Vec<u8>,
+    filled: usize,
+}
+
+impl Assembly {
+    pub(super) fn len(&self) -> usize {
+        self.filled
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.room.get(..self.filled).unwrap_or_default()
+    }
+
+    /// What was filled from `start` on.
+    pub(super) fn tail_mut(&mut self, start: usize) -> &mut [u8] {
+        self.room.get_mut(start..self.filled).unwrap_or_default()
+    }
+
+    /// Appends, growing with what has arrived and never by what was declared.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), Violation> {
+        self.space(bytes.len())?.copy_from_slice(bytes);
+        self.filled += bytes.len();
+        Ok(())
+    }
+
+    /// Room for the next `count` bytes.
+    pub(super) fn space(&mut self, count: usize) -> Result<&mut [u8], Violation> {
+        let end = self.filled + count;
+        if end > self.room.len() {
+            let more = end - self.room.len();
+            self.room.try_reserve(more).map_err(|_| Violation::OutOfMemory)?;
+            self.room.resize(end, 0);
+        }
+        Ok(self.room.get_mut(self.filled..end).unwrap_or_default())
+    }
+
+    /// `count` bytes of the room were filled.
+    pub(super) fn advance(&mut self, count: usize) {
+        self.filled = (self.filled + count).min(self.room.len());
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.filled = 0;
+    }
+
+    /// Takes a buffer that is warm already, if this one has none.
+    pub(super) fn lend(&mut self, room: Vec<u8>) -> Vec<u8> {
+        if self.room.capacity() == 0 { std::mem::replace(&mut self.room, room) } else { room }
+    }
+
+    /// Gives the buffer away: all of it when nothing is in it, and when there is far too much of it
+    /// for what is.
+    pub(super) fn reclaim(&mut self) -> Vec<u8> {
+        if self.filled == 0 {
+            return std::mem::take(&mut self.room);
+        }
+        if self.room.capacity() <= 4 * self.filled + SPACIOUS {
+            return Vec::new();
+        }
+        let fitting = self.bytes().to_vec();
+        std::mem::replace(&mut self.room, fitting)
+    }
+}

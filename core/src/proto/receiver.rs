@@ -1,0 +1,385 @@
+//! Received bytes to events: frames, fragments, limits.
+//!
+//! What is whole in the caller's buffer is unmasked there and lent out from there. What is cut is
+//! unmasked, checked and moved as it arrives, so each byte is touched once, and text that is not
+//! UTF-8 fails within a frame that is not complete yet.
+
+use std::ops::Range;
+
+use super::assembly::Assembly;
+use super::close::is_receivable_code;
+use super::frame::{self, Header, MAX_HEADER, MessageKind, Opcode, Role};
+use super::utf8::Utf8;
+use super::violation::Violation;
+use crate::config::Tuning;
+
+/// From this much missing payload on it is worth reading straight into place.
+const LONG: u64 = 16 << 10;
+
+/// Something whole that the peer sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A message, in however many fragments (5.6).
+    Message {
+        /// Text, which is valid UTF-8, or binary.
+        kind: MessageKind,
+        /// The payload.
+        data: &'a [u8],
+    },
+    /// A ping with its payload (5.5.2).
+    Ping(&'a [u8]),
+    /// A pong with its payload (5.5.3).
+    Pong(&'a [u8]),
+    /// The peer's Close frame (5.5.1).
+    Close {
+        /// `None` if the frame was empty.
+        code: Option<u16>,
+        /// May be empty.
+        reason: &'a str,
+    },
+}
+
+/// The receiving half of a connection after the opening handshake.
+#[derive(Debug)]
+pub struct Receiver {
+    role: Role,
+    /// Nothing is of interest any more.
+    stopped: bool,
+    /// The last event borrowed from the assembly, which is empty again from the next call on.
+    delivered: bool,
+    /// Bytes of `head`.
+    head_len: u8,
+    /// The front of a header that was cut.
+    head: [u8; MAX_HEADER],
+    /// The kind of the fragmented message that is under way.
+    kind: Option<MessageKind>,
+    empty_fragments: u32,
+    max_empty_fragments: u32,
+    max_message: u64,
+    /// The frame whose payload is under way.
+    frame: Option<Frame>,
+    utf8: Utf8,
+    message: Assembly,
+    /// The payload of a control frame that was cut.
+    control: Vec<u8>,
+}
+
+/// A frame whose payload is not complete.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    fin: bool,
+    opcode: Opcode,
+    mask: Option<[u8; 4]>,
+    /// Bytes of the payload that were seen, for the phase of the mask.
+    seen: u64,
+    left: u64,
+}
+
+/// Where the payload of an event lies.
+enum At {
+    Input(Range<usize>),
+    Message,
+    Control,
+}
+
+impl Receiver {
+    /// A receiver for `role`, our own; it demands masking accordingly.
+    pub fn new(role: Role, tuning: &Tuning) -> Self {
+        Self {
+            role,
+            stopped: false,
+            delivered: false,
+            head_len: 0,
+            head: [0; MAX_HEADER],
+            kind: None,
+            empty_fragments: 0,
+            max_empty_fragments: tuning.max_empty_fragments,
+            max_message: tuning.max_message as u64,
+            frame: None,
+            utf8: Utf8::default(),
+            message: Assembly::default(),
+            control: Vec::new(),
+        }
+    }
+
+    /// One event from the front of `input`, and how many bytes were used up to its end.
+    ///
+    /// `None` means that all of `input` was used: what is cut is kept inside. Otherwise call again
+    /// with the rest.
+    ///
+    /// # Errors
+    ///
+    /// The peer broke the protocol or a limit: call [`stop`](Self::stop), no event follows.
+    pub fn next<'a>(
+        &'a mut self,
+        input: &'a mut [u8],
+    ) -> Result<(usize, Option<Event<'a>>), Violation> {
+        self.forget_delivered();
+        let mut at = 0;
+        let (opcode, place) = loop {
+            if self.stopped {
+                return Ok((input.len(), None));
+            }
+            let found = if self.frame.is_some() {
+                let Some(rest) = input.get_mut(at..) else { return Ok((at, None)) };
+                let (used, found) = self.continue_frame(rest)?;
+                at += used;
+                found
+            } else {
+                let Some((header, size)) = self.header(input.get(at..).unwrap_or_default())? else {
+                    return Ok((input.len(), None));
+                };
+                at += size;
+                self.admit(&header)?;
+                let (used, found) = self.begin_frame(&header, input, at)?;
+                at += used;
+                found
+            };
+            match found {
+                Some(found) => break found,
+                None if at >= input.len() && self.frame.is_some() => return Ok((at, None)),
+                None => {}
+            }
+        };
+        Ok((at, Some(self.event(opcode, place, input)?)))
+    }
+
+    /// Where the next bytes of a long payload belong, at most `step` of them; `None` if there is no
+    /// payload under way of which at least 16 KiB are missing. Call [`filled`](Self::filled) with
+    /// what was put there before anything else.
+    pub fn space(&mut self, step: usize) -> Option<&mut [u8]> {
+        self.forget_delivered();
+        let frame = self.frame.as_ref()?;
+        if self.stopped || frame.left < LONG || frame.opcode.is_control() {
+            return None;
+        }
+        let count = usize::try_from(frame.left).unwrap_or(usize::MAX).min(step);
+        self.message.space(count).ok()
+    }
+
+    /// `count` bytes were put into [`space`](Self::space).
+    ///
+    /// # Errors
+    ///
+    /// As [`next`](Self::next).
+    pub fn filled(&mut self, count: usize) -> Result<Option<Event<'_>>, Violation> {
+        let start = self.message.len();
+        self.message.advance(count);
+        match self.payload_arrived(start)? {
+            Some((opcode, place)) => self.event(opcode, place, &[]).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// From now on everything is discarded: after a Close frame or a failure.
+    pub fn stop(&mut self) {
+        self.stopped = true;
+        self.frame = None;
+        self.message = Assembly::default();
+        self.control = Vec::new();
+    }
+
+    /// Whether a message or a frame is under way.
+    pub fn is_mid_message(&self) -> bool {
+        self.head_len > 0 || self.frame.is_some() || self.kind.is_some()
+    }
+
+    /// Lends a buffer that is warm already for what arrives in this batch. Returns it if there is
+    /// no use for it.
+    pub fn lend(&mut self, buffer: Vec<u8>) -> Vec<u8> {
+        self.message.lend(buffer)
+    }
+
+    /// Gives back memory at the end of a batch, so that an idle receiver owns none.
+    pub fn reclaim(&mut self) -> Vec<u8> {
+        self.forget_delivered();
+        if self.frame.is_none() {
+            self.control = Vec::new();
+        }
+        self.message.reclaim()
+    }
+
+    fn forget_delivered(&mut self) {
+        if std::mem::take(&mut self.delivered) {
+            self.message.clear();
+        }
+    }
+
+    /// The next header; keeps what is there of a cut one. The size counts bytes of `input`.
+    fn header(&mut self, input: &[u8]) -> Result<Option<(Header, usize)>, Violation> {
+        if self.head_len == 0 {
+            if let Some(found) = Header::parse(input, self.role)? {
+                return Ok(Some(found));
+            }
+        }
+        let kept = usize::from(self.head_len);
+        let mut used = 0;
+        for (place, byte) in self.head.iter_mut().skip(kept).zip(input) {
+            *place = *byte;
+            used += 1;
+        }
+        let head = self.head.get(..kept + used).unwrap_or_default();
+        let found = Header::parse(head, self.role)?;
+        self.head_len = match found {
+            Some(_) => 0,
+            None => u8::try_from(kept + used).unwrap_or(0),
+        };
+        Ok(found.map(|(header, size)| (header, size - kept)))
+    }
+
+    /// What a header must not say at this place.
+    fn admit(&mut self, header: &Header) -> Result<(), Violation> {
+        if header.compressed {
+            return Err(Violation::ReservedBit);
+        }
+        if header.opcode.is_control() {
+            return Ok(());
+        }
+        match (header.opcode, self.kind) {
+            (Opcode::Continuation, None) => return Err(Violation::UnexpectedContinuation),
+            (Opcode::Text | Opcode::Binary, Some(_)) => return Err(Violation::InterleavedMessage),
+            _ => {}
+        }
+        let total = header.len.checked_add(self.message.len() as u64);
+        if total.is_none_or(|total| total > self.max_message) {
+            return Err(Violation::MessageTooBig);
+        }
+        if header.len == 0 && !header.fin {
+            self.empty_fragments += 1;
+            if self.empty_fragments > self.max_empty_fragments {
+                return Err(Violation::TooManyEmptyFragments);
+            }
+        }
+        Ok(())
+    }
+
+    /// A header was read; its payload begins at `at`. The hot path: a whole frame is unmasked and
+    /// delivered where it lies.
+    fn begin_frame(
+        &mut self,
+        header: &Header,
+        input: &mut [u8],
+        at: usize,
+    ) -> Result<(usize, Option<(Opcode, At)>), Violation> {
+        let whole = usize::try_from(header.len).ok().and_then(|len| Some(at..at.checked_add(len)?));
+        let alone = header.opcode.is_control() || header.fin && self.kind.is_none();
+        if alone {
+            if let Some((range, payload)) =
+                whole.and_then(|range| Some((range.clone(), input.get_mut(range)?)))
+            {
+                if let Some(key) = header.mask {
+                    frame::mask(payload, key, 0);
+                }
+                if header.opcode == Opcode::Text && simdutf8::basic::from_utf8(payload).is_err() {
+                    return Err(Violation::InvalidUtf8);
+                }
+                return Ok((payload.len(), Some((header.opcode, At::Input(range)))));
+            }
+        }
+        let Header { fin, opcode, mask, len, .. } = *header;
+        match opcode {
+            Opcode::Text => self.kind = Some(MessageKind::Text),
+            Opcode::Binary => self.kind = Some(MessageKind::Binary),
+            Opcode::Continuation => {}
+            Opcode::Close | Opcode::Ping | Opcode::Pong => self.control.clear(),
+        }
+        self.frame = Some(Frame { fin, opcode, mask, seen: 0, left: len });
+        self.continue_frame(input.get_mut(at..).unwrap_or_default())
+    }
+
+    /// Takes what is here of the payload under way.
+    fn continue_frame(
+        &mut self,
+        rest: &mut [u8],
+    ) -> Result<(usize, Option<(Opcode, At)>), Violation> {
+        let Some(frame) = &mut self.frame else { return Ok((0, None)) };
+        let count = usize::try_from(frame.left).map_or(rest.len(), |left| left.min(rest.len()));
+        let payload = rest.get_mut(..count).unwrap_or_default();
+        if frame.opcode.is_control() {
+            let start = self.control.len();
+            self.control.extend_from_slice(payload);
+            let whole = frame.arrived(self.control.get_mut(start..).unwrap_or_default());
+            let found = whole.then_some((frame.opcode, At::Control));
+            if whole {
+                self.frame = None;
+            }
+            return Ok((count, found));
+        }
+        let start = self.message.len();
+        self.message.append(payload)?;
+        Ok((count, self.payload_arrived(start)?))
+    }
+
+    /// Bytes of the message from `start` on are new: unmask them, check them, see what is whole.
+    fn payload_arrived(&mut self, start: usize) -> Result<Option<(Opcode, At)>, Violation> {
+        let Some(frame) = &mut self.frame else { return Ok(None) };
+        let arrived = self.message.tail_mut(start);
+        let whole = frame.arrived(arrived);
+        let text = self.kind == Some(MessageKind::Text);
+        if text {
+            self.utf8.push(arrived)?;
+        }
+        if !whole {
+            return Ok(None);
+        }
+        let fin = frame.fin;
+        self.frame = None;
+        if !fin {
+            return Ok(None);
+        }
+        if text && !self.utf8.is_complete() {
+            return Err(Violation::InvalidUtf8);
+        }
+        self.empty_fragments = 0;
+        let kind = self.kind.take();
+        Ok(kind.map(|kind| (kind.opcode(), At::Message)))
+    }
+
+    fn event<'a>(
+        &'a mut self,
+        opcode: Opcode,
+        place: At,
+        input: &'a [u8],
+    ) -> Result<Event<'a>, Violation> {
+        self.delivered = matches!(place, At::Message);
+        let payload = match place {
+            At::Input(range) => input.get(range).unwrap_or_default(),
+            At::Message => self.message.bytes(),
+            At::Control => &self.control,
+        };
+        Ok(match opcode {
+            Opcode::Ping => Event::Ping(payload),
+            Opcode::Pong => Event::Pong(payload),
+            Opcode::Close => close(payload)?,
+            Opcode::Text => Event::Message { kind: MessageKind::Text, data: payload },
+            _ => Event::Message { kind: MessageKind::Binary, data: payload },
+        })
+    }
+}
+
+impl Frame {
+    /// Unmasks the next bytes of the payload. True when it is whole.
+    fn arrived(&mut self, bytes: &mut [u8]) -> bool {
+        if let Some(key) = self.mask {
+            // Only the phase counts, so the upper bits may go.
+            frame::mask(bytes, key, (self.seen % 4) as usize);
+        }
+        self.seen += bytes.len() as u64;
+        self.left = self.left.saturating_sub(bytes.len() as u64);
+        self.left == 0
+    }
+}
+
+/// The payload of a Close frame (5.5.1).
+fn close(payload: &[u8]) -> Result<Event<'_>, Violation> {
+    let (code, reason) = match payload {
+        [] => return Ok(Event::Close { code: None, reason: "" }),
+        [_] => return Err(Violation::CloseTooShort),
+        [a, b, reason @ ..] => (u16::from_be_bytes([*a, *b]), reason),
+    };
+    if !is_receivable_code(code) {
+        return Err(Violation::CloseCode(code));
+    }
+    let reason = simdutf8::basic::from_utf8(reason).map_err(|_| Violation::InvalidUtf8)?;
+    Ok(Event::Close { code: Some(code), reason })
+}

@@ -1,0 +1,462 @@
+//! What to do upon an event: pong, echo of a Close, deadlines, failure.
+//!
+//! Everything of an open connection but the receiver and the I/O. Time and randomness are
+//! arguments; the next deadline is a value.
+
+use std::fmt;
+use std::time::Instant;
+
+use super::close::{self, Action, CloseError, Input, ReadyState, State};
+use super::frame::{MAX_CONTROL, MessageKind, Opcode, Role};
+use super::queue::SendQueue;
+use super::receiver::Event;
+use super::sender::{Masks, SendError, frame};
+use super::timers::Timers;
+use super::violation::Violation;
+use crate::config::Tuning;
+
+/// Pongs that may wait in the queue; beyond it only the newest ping is answered (5.5.3).
+const MAX_PONGS: u8 = 64;
+
+/// Why a connection ended without a completed closing handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The application aborted it.
+    Aborted,
+    /// The peer did not answer our Close frame in time.
+    CloseTimeout,
+    /// The system gave no randomness.
+    Entropy,
+    /// The peer did not answer a ping in time.
+    HeartbeatTimeout,
+    /// A callback panicked.
+    Internal,
+    /// The opening handshake took too long.
+    OpenTimeout,
+    /// The system reports the connection as broken, with its error number.
+    Reset(Option<i32>),
+    /// The peer ended the stream without a Close frame.
+    StreamEnded,
+    /// The peer ended the TCP stream within the TLS stream.
+    TlsTruncated,
+    /// The peer broke the protocol.
+    Violation(Violation),
+    /// The peer took no data for too long.
+    WriteTimeout,
+}
+
+impl Failure {
+    /// The code of the Close frame that says so, if the peer is still worth telling.
+    fn close_code(self) -> Option<u16> {
+        match self {
+            Self::Violation(violation) => Some(violation.close_code()),
+            Self::HeartbeatTimeout | Self::Internal => Some(1011),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Violation(violation) => return violation.fmt(f),
+            Self::Aborted => "aborted by the application",
+            Self::CloseTimeout => "the peer did not answer our Close frame in time (close_timeout)",
+            Self::Entropy => "the system gave no randomness for a masking key",
+            Self::HeartbeatTimeout => {
+                "the peer did not answer a ping in time (ping_interval, ping_timeout)"
+            }
+            Self::Internal => "a callback panicked",
+            Self::OpenTimeout => "no answer in time (open_timeout)",
+            Self::Reset(_) => "the connection was reset",
+            Self::StreamEnded => "the peer ended the stream without a Close frame",
+            Self::TlsTruncated => "the peer ended the TCP stream within the TLS stream",
+            Self::WriteTimeout => "the peer took no data in time (write_timeout)",
+        })
+    }
+}
+
+/// What the transport has to do now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StreamAction {
+    /// Flush, then wait for the peer to end the stream.
+    AwaitEnd,
+    /// Go on reading and writing.
+    Continue,
+    /// Close the socket.
+    Drop,
+    /// Flush, end our half, then read and discard until the peer ends its half.
+    EndAfterFlush,
+}
+
+/// How a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The peer's code; 1005 if its Close frame had none, 1006 if there was none or the connection
+    /// failed (7.1.5).
+    pub code: u16,
+    /// The peer's reason.
+    pub reason: String,
+    /// Whether both Close frames were exchanged.
+    pub clean: bool,
+    /// What went wrong.
+    pub failure: Option<Failure>,
+}
+
+/// The peer's Close frame.
+#[derive(Debug)]
+struct Received {
+    code: Option<u16>,
+    reason: Box<str>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Session {
+    role: Role,
+    state: State,
+    action: StreamAction,
+    sent_close: bool,
+    /// Pongs since the queue was last empty.
+    pongs: u8,
+    failure: Option<Failure>,
+    /// The kind of a message that the application sends in parts.
+    in_parts: Option<MessageKind>,
+    received: Option<Box<Received>>,
+    /// The newest ping that waits for room.
+    waiting_pong: Option<Box<[u8]>>,
+    queue: SendQueue,
+    timers: Timers,
+}
+
+impl Session {
+    /// A connection whose opening handshake is done at `now`.
+    pub fn new(role: Role, now: Instant, tuning: &Tuning) -> Self {
+        Self {
+            role,
+            state: State::Open,
+            action: StreamAction::Continue,
+            sent_close: false,
+            pongs: 0,
+            failure: None,
+            in_parts: None,
+            received: None,
+            waiting_pong: None,
+            queue: SendQueue::default(),
+            timers: Timers::new(now, tuning),
+        }
+    }
+
+    /// The state as in a browser.
+    pub fn ready_state(&self) -> ReadyState {
+        match self.state {
+            State::Open => ReadyState::Open,
+            State::Closing | State::Draining => ReadyState::Closing,
+            State::Closed => ReadyState::Closed,
+        }
+    }
+
+    /// Output that waits for the system.
+    pub fn queue(&self) -> &SendQueue {
+        &self.queue
+    }
+
+    /// Output that waits for the system. Call [`on_written`](Self::on_written) after it changed.
+    pub fn queue_mut(&mut self) -> &mut SendQueue {
+        &mut self.queue
+    }
+
+    /// Queues a whole message. Text has to be valid UTF-8.
+    ///
+    /// # Errors
+    ///
+    /// See [`SendError`]; nothing was queued.
+    pub fn send(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        masks: &mut dyn Masks,
+    ) -> Result<(), SendError> {
+        self.check_send()?;
+        frame(&mut self.queue, self.role, true, kind.opcode(), payload, masks)
+    }
+
+    /// Queues a part of a message, the last one if `fin` (5.4). Until then no other message can be
+    /// sent; pings, pongs and Close can.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send); [`SendError::InParts`] also if the kind changed.
+    pub fn send_part(
+        &mut self,
+        kind: MessageKind,
+        payload: &[u8],
+        fin: bool,
+        masks: &mut dyn Masks,
+    ) -> Result<(), SendError> {
+        let opcode = match self.in_parts {
+            Some(open) if open != kind => return Err(SendError::InParts),
+            Some(_) if self.state == State::Open => Opcode::Continuation,
+            _ => {
+                self.check_send()?;
+                kind.opcode()
+            }
+        };
+        frame(&mut self.queue, self.role, fin, opcode, payload, masks)?;
+        self.in_parts = (!fin).then_some(kind);
+        Ok(())
+    }
+
+    /// Queues only the header of a message of `len` bytes, unmasked, so servers only. The caller
+    /// offers the queue and the payload behind it to the system and then calls
+    /// [`sent_through`](Self::sent_through), whatever came of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn begin_send_through(&mut self, kind: MessageKind, len: usize) -> Result<(), SendError> {
+        self.check_send()?;
+        let (fin, len) = (true, len as u64);
+        let opcode = kind.opcode();
+        super::frame::Header { fin, compressed: false, opcode, mask: None, len }
+            .write(self.queue.back_for(0));
+        Ok(())
+    }
+
+    /// The system took `written` bytes of the queue and of `payload` behind it: what is left of the
+    /// payload is queued.
+    pub fn sent_through(&mut self, payload: &[u8], written: usize) {
+        let queued = self.queue.len();
+        self.queue.advance(written.min(queued));
+        let rest = payload.get(written.saturating_sub(queued)..).unwrap_or_default();
+        self.queue.back_for(rest.len() as u64).extend_from_slice(rest);
+    }
+
+    /// Queues a ping (5.5.2).
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send); [`SendError::TooLong`] over 125 bytes.
+    pub fn ping(&mut self, payload: &[u8], masks: &mut dyn Masks) -> Result<(), SendError> {
+        if payload.len() > MAX_CONTROL {
+            return Err(SendError::TooLong);
+        }
+        if self.state != State::Open {
+            return Err(SendError::Closed);
+        }
+        frame(&mut self.queue, self.role, true, Opcode::Ping, payload, masks)
+    }
+
+    /// Starts the closing handshake (7.1.2). Does nothing when it has begun.
+    ///
+    /// # Errors
+    ///
+    /// A code or reason that must not be sent.
+    pub fn close(
+        &mut self,
+        code: Option<u16>,
+        reason: &str,
+        now: Instant,
+        tuning: &Tuning,
+        masks: &mut dyn Masks,
+    ) -> Result<(), CloseError> {
+        close::check_close(code, reason)?;
+        if self.state == State::Open {
+            self.send_close(code, reason, masks);
+            self.timers.start_close(now, tuning);
+            self.step(Input::SentClose, now, tuning, masks);
+        }
+        Ok(())
+    }
+
+    /// Any bytes came in at `now`: the peer is alive.
+    pub fn on_bytes(&mut self, now: Instant) {
+        self.timers.heard(now);
+    }
+
+    /// Acts upon an event. True: hand it to the application.
+    pub fn on_event(
+        &mut self,
+        event: &Event<'_>,
+        now: Instant,
+        tuning: &Tuning,
+        masks: &mut dyn Masks,
+    ) -> bool {
+        if !self.state.is_receiving() {
+            return false;
+        }
+        match *event {
+            Event::Message { .. } | Event::Pong(_) => true,
+            Event::Ping(payload) => {
+                self.pong(payload, tuning, masks);
+                true
+            }
+            Event::Close { code, reason } => {
+                self.received = Some(Box::new(Received { code, reason: reason.into() }));
+                self.step(Input::ReceivedClose, now, tuning, masks);
+                false
+            }
+        }
+    }
+
+    /// Fails the connection (7.1.7): says why with a Close frame where that makes sense, behind what
+    /// is queued. The first failure counts.
+    pub fn fail(&mut self, failure: Failure, now: Instant, tuning: &Tuning, masks: &mut dyn Masks) {
+        if self.failure.is_some() || self.state == State::Closed {
+            return;
+        }
+        self.failure = Some(failure);
+        match failure.close_code() {
+            Some(code) if self.state.is_receiving() => {
+                if !self.sent_close {
+                    self.send_close(Some(code), "", masks);
+                }
+                self.step(Input::Failed, now, tuning, masks);
+            }
+            _ => self.action = StreamAction::Drop,
+        }
+    }
+
+    /// The system was given output, or refused it; `pending` says whether more waits.
+    pub fn on_written(
+        &mut self,
+        pending: bool,
+        now: Instant,
+        tuning: &Tuning,
+        masks: &mut dyn Masks,
+    ) {
+        self.timers.wrote(pending, now, tuning);
+        if self.queue.is_empty() {
+            self.pongs = 0;
+            if let Some(payload) = self.waiting_pong.take() {
+                self.pong(&payload, tuning, masks);
+            }
+        }
+    }
+
+    /// The peer ended its half of the stream, or all of it.
+    pub fn on_stream_end(&mut self) {
+        if self.received.is_none() || !self.sent_close {
+            self.failure.get_or_insert(Failure::StreamEnded);
+        }
+        self.state = State::Closed;
+        self.action = StreamAction::Drop;
+    }
+
+    /// The system reports the stream as broken, with its error number. After both Close frames that
+    /// is as good as its end.
+    pub fn on_stream_broken(&mut self, os: Option<i32>) {
+        if !self.sent_close || self.received.is_none() {
+            self.failure.get_or_insert(Failure::Reset(os));
+        }
+        self.state = State::Closed;
+        self.action = StreamAction::Drop;
+    }
+
+    /// When [`on_deadline`](Self::on_deadline) wants to be called.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.timers.deadline(self.state == State::Open)
+    }
+
+    /// Does what is due at `now`: sends a ping, fails, or gives up waiting. Reads what is there
+    /// before calling it, so that bytes that arrived count.
+    pub fn on_deadline(&mut self, now: Instant, tuning: &Tuning, masks: &mut dyn Masks) {
+        if self.timers.is_stalled(now) {
+            self.fail(Failure::WriteTimeout, now, tuning, masks);
+        } else if self.timers.is_lingered(now) {
+            self.state = self.state.step(Input::StreamEnded, self.role).0;
+            self.action = StreamAction::Drop;
+        } else if self.state == State::Closing && self.timers.is_unanswered(now) {
+            self.fail(Failure::CloseTimeout, now, tuning, masks);
+        } else if self.state == State::Open && self.timers.is_silent(now) {
+            if self.timers.is_pinged() {
+                self.fail(Failure::HeartbeatTimeout, now, tuning, masks);
+            } else if self.ping(b"", masks).is_err() {
+                self.fail(Failure::Entropy, now, tuning, masks);
+            } else {
+                self.timers.pinged(now, tuning);
+            }
+        }
+    }
+
+    /// What the transport has to do now.
+    pub fn stream_action(&self) -> StreamAction {
+        self.action
+    }
+
+    /// How the connection ended; call it when the stream is gone.
+    pub fn outcome(&self) -> Outcome {
+        let clean = self.failure.is_none() && self.sent_close && self.queue.is_empty();
+        match &self.received {
+            Some(received) if self.failure.is_none() => Outcome {
+                code: received.code.unwrap_or(1005),
+                reason: received.reason.clone().into(),
+                clean,
+                failure: None,
+            },
+            _ => {
+                let failure = self.failure.or(Some(Failure::StreamEnded));
+                Outcome { code: 1006, reason: String::new(), clean: false, failure }
+            }
+        }
+    }
+
+    fn check_send(&self) -> Result<(), SendError> {
+        if self.state != State::Open {
+            return Err(SendError::Closed);
+        }
+        if self.in_parts.is_some() {
+            return Err(SendError::InParts);
+        }
+        Ok(())
+    }
+
+    fn pong(&mut self, payload: &[u8], tuning: &Tuning, masks: &mut dyn Masks) {
+        if self.sent_close {
+            return;
+        }
+        if self.pongs >= MAX_PONGS || self.queue.len() > tuning.high_water {
+            self.waiting_pong = Some(payload.into());
+            return;
+        }
+        self.pongs += 1;
+        // Without randomness nothing can be sent any more; the next message of the application says
+        // so, or the peer's patience.
+        let _ = frame(&mut self.queue, self.role, true, Opcode::Pong, payload, masks);
+    }
+
+    fn send_close(&mut self, code: Option<u16>, reason: &str, masks: &mut dyn Masks) {
+        let mut payload = Vec::new();
+        if let Some(code) = code {
+            payload.extend_from_slice(&code.to_be_bytes());
+            payload.extend_from_slice(reason.as_bytes());
+        }
+        self.sent_close = true;
+        self.waiting_pong = None;
+        // Without randomness the stream ends without a word.
+        let _ = frame(&mut self.queue, self.role, true, Opcode::Close, &payload, masks);
+    }
+
+    fn step(&mut self, input: Input, now: Instant, tuning: &Tuning, masks: &mut dyn Masks) {
+        let (state, action) = self.state.step(input, self.role);
+        self.state = state;
+        match action {
+            Action::None => {}
+            Action::AwaitEnd => self.end(StreamAction::AwaitEnd, now, tuning),
+            Action::EndStream => self.end(StreamAction::EndAfterFlush, now, tuning),
+            Action::EchoClose => {
+                if let Some(received) = self.received.take() {
+                    self.send_close(received.code, &received.reason, masks);
+                    self.received = Some(received);
+                }
+                self.step(Input::SentClose, now, tuning, masks);
+            }
+        }
+    }
+
+    fn end(&mut self, action: StreamAction, now: Instant, tuning: &Tuning) {
+        self.action = action;
+        self.timers.start_linger(now, tuning);
+    }
+}

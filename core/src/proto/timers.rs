@@ -1,0 +1,99 @@
+//! The few deadlines of one open connection.
+
+use std::time::{Duration, Instant};
+
+use crate::config::Tuning;
+
+/// When something is due. Nothing here knows what that is.
+#[derive(Debug)]
+pub(super) struct Timers {
+    /// When the peer was last heard, or pinged.
+    heard: Instant,
+    /// How long it may be silent from then on.
+    patience: Option<Duration>,
+    pinged: bool,
+    /// The ordinary `ping_interval`, to go back to.
+    interval: Option<Duration>,
+    close: Option<Instant>,
+    linger: Option<Instant>,
+    stall: Option<Instant>,
+}
+
+impl Timers {
+    pub(super) fn new(now: Instant, tuning: &Tuning) -> Self {
+        Self {
+            heard: now,
+            patience: tuning.ping_interval,
+            pinged: false,
+            interval: tuning.ping_interval,
+            close: None,
+            linger: None,
+            stall: None,
+        }
+    }
+
+    /// The earliest of what is due; silence counts on an open connection only.
+    pub(super) fn deadline(&self, open: bool) -> Option<Instant> {
+        let silence = if open { self.silence() } else { None };
+        [silence, self.close, self.linger, self.stall].into_iter().flatten().min()
+    }
+
+    fn silence(&self) -> Option<Instant> {
+        self.patience.and_then(|patience| self.heard.checked_add(patience))
+    }
+
+    pub(super) fn heard(&mut self, now: Instant) {
+        self.heard = now;
+        if self.pinged {
+            self.pinged = false;
+            self.patience = self.interval;
+        }
+    }
+
+    pub(super) fn is_silent(&self, now: Instant) -> bool {
+        self.silence().is_some_and(|due| due <= now)
+    }
+
+    pub(super) fn is_pinged(&self) -> bool {
+        self.pinged
+    }
+
+    /// A ping was sent because of silence. Without a `ping_timeout` nobody waits for its answer.
+    pub(super) fn pinged(&mut self, now: Instant, tuning: &Tuning) {
+        self.heard = now;
+        if tuning.ping_timeout.is_some() {
+            self.patience = tuning.ping_timeout;
+            self.pinged = true;
+        }
+    }
+
+    pub(super) fn start_close(&mut self, now: Instant, tuning: &Tuning) {
+        self.close = tuning.close_timeout.map(|timeout| now + timeout);
+    }
+
+    pub(super) fn is_unanswered(&self, now: Instant) -> bool {
+        self.close.is_some_and(|due| due <= now)
+    }
+
+    /// The closing handshake is over; its deadline gives way to that of the stream.
+    pub(super) fn start_linger(&mut self, now: Instant, tuning: &Tuning) {
+        self.close = None;
+        self.linger = tuning.linger.map(|linger| now + linger);
+    }
+
+    pub(super) fn is_lingered(&self, now: Instant) -> bool {
+        self.linger.is_some_and(|due| due <= now)
+    }
+
+    /// Output was taken at `now`; while more is `pending` the next progress is waited for.
+    pub(super) fn wrote(&mut self, pending: bool, now: Instant, tuning: &Tuning) {
+        self.stall = match tuning.write_timeout {
+            Some(timeout) if pending => Some(now + timeout),
+            _ => None,
+        };
+    }
+
+    pub(super) fn is_stalled(&self, now: Instant) -> bool {
+        self.stall.is_some_and(|due| due <= now)
+    }
+}

@@ -1,0 +1,67 @@
+//! The echo client that Autobahn's fuzzing server tests: see tests/README.md.
+
+use std::error::Error;
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::mpsc;
+
+use tightwire::{Client, CloseEvent, Handler, Message, Socket, Tuning};
+
+const AGENT: &str = "tightwire-rust";
+
+struct Echo;
+
+impl Handler for Echo {
+    fn on_message(&mut self, ws: &mut Socket<'_>, message: Message<'_>) {
+        ws.send(message).ok();
+    }
+}
+
+/// Takes the one message that says how many cases there are.
+struct Count {
+    count: mpsc::Sender<String>,
+}
+
+impl Handler for Count {
+    fn on_message(&mut self, _: &mut Socket<'_>, message: Message<'_>) {
+        if let Some(text) = message.as_str() {
+            // The receiver lives as long as the connection.
+            let _ = self.count.send(text.to_owned());
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let Some(url) = std::env::args().nth(1) else {
+        let _ = writeln!(std::io::stderr(), "usage: echo-client URL");
+        return ExitCode::from(2);
+    };
+    match run(url.trim_end_matches('/')) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "echo-client: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(url: &str) -> Result<(), Box<dyn Error>> {
+    let (count, counted) = mpsc::channel();
+    visit(&format!("{url}/getCaseCount"), Count { count })?;
+    let cases: u32 = counted.recv()?.parse()?;
+    for case in 1..=cases {
+        // How a case ends is for the server to judge.
+        visit(&format!("{url}/runCase?case={case}&agent={AGENT}"), Echo)?;
+    }
+    visit(&format!("{url}/updateReports?agent={AGENT}"), Echo)?;
+    Ok(())
+}
+
+fn visit(
+    url: &str,
+    handler: impl Handler + Send + 'static,
+) -> Result<CloseEvent, tightwire::Error> {
+    // The server counts a keep-alive ping as an answer to the case.
+    let tuning = Tuning { ping_interval: None, ..Tuning::default() };
+    Client::new(url)?.tuning(tuning).run(handler)
+}
