@@ -125,7 +125,7 @@ test-python: setup python-ext ## the Python binding's own tests
 valgrind: setup $(TESTEES_C) ## C server and C client under valgrind
 	@$(STEP) "test: C under valgrind" --need valgrind,openssl $(PY) $(S)/valgrind.py
 interop: setup rust-release $(TESTEES_C) python-ext ## against websockets, npm ws and OpenSSL, both roles
-	@$(STEP) "test: interop" --need node,npm,openssl $(PY) -m pytest -q tests/interop
+	@$(STEP) "test: interop" --need node,npm,openssl,gcc,g++ $(PY) -m pytest -q tests/interop
 autobahn: setup rust-release $(TESTEES_C) python-ext ## Autobahn cases 1-7, 9 and 10, five testees
 	@$(STEP) "test: Autobahn" $(PY) tests/autobahn/run.py
 autobahn-full: setup rust-release $(TESTEES_C) python-ext ## all 517 Autobahn cases
