@@ -41,7 +41,7 @@ help: ## this list
 
 demo: setup build ## a wss:// conversation between Rust, C, C++ and Python
 	@$(OUT)/demo "Rust=$(OUT)/demo-client" "C=target/c/examples/demo_client" "C++=target/c/examples/demo_client-cpp" \
-	  "Python=$(PY) examples/python/demo_client.py" "Python asyncio=$(PY) examples/python/demo_client_asyncio.py"
+	  "Python=$(PY) examples/python/demo_callbacks.py" "Python asyncio=$(PY) examples/python/demo_asyncio.py"
 
 test: summary setup check test-rust build test-c test-python interop autobahn valgrind fuzz-short ## everything that decides whether a change lands
 	@echo "All suites passed."
