@@ -114,22 +114,22 @@ UPGRADE = {
 
 
 @pytest.mark.parametrize(
-    "change, status",
+    "change, statuses",
     [
-        ({}, 101),
-        ({"Upgrade": "WebSocket", "Connection": "keep-alive, upgrade"}, 101),
-        ({"Origin": "http://evil.example"}, 403),
-        ({"Host": "evil.example"}, 403),
-        ({"Sec-WebSocket-Version": "12"}, 426),
-        ({"Sec-WebSocket-Key": "short"}, 400),
-        ({"Sec-WebSocket-Key": None}, 400),
-        ({"Upgrade": None}, 426),
-        ({"Padding": "x" * 20_000}, 431),
+        ({}, [101]),
+        ({"Upgrade": "WebSocket", "Connection": "keep-alive, upgrade"}, [101]),
+        ({"Origin": "http://evil.example"}, [403]),
+        ({"Host": "evil.example"}, [400, 403, 421]),
+        ({"Sec-WebSocket-Version": "12"}, [426]),
+        ({"Sec-WebSocket-Key": "short"}, [400]),
+        ({"Sec-WebSocket-Key": None}, [400]),
+        ({"Upgrade": None}, [400, 426]),
+        ({"Padding": "x" * 20_000}, [431]),
     ],
 )
-def test_requests_are_judged(server_command, change, status):
+def test_requests_are_judged(server_command, change, statuses):
     server = programs.Program([*server_command, "--port", "0"])
     fields = {k: v for k, v in (UPGRADE | change).items() if v is not None}
     reply = request(server.port, "GET / HTTP/1.1", *(f"{k}: {v}" for k, v in fields.items()))
-    assert reply.startswith(f"HTTP/1.1 {status} "), reply
+    assert reply.startswith("HTTP/1.1 ") and int(reply.split()[1]) in statuses, reply
     assert server.stop() == 0
