@@ -240,6 +240,7 @@ fn every_close_code_of_the_peer_is_taken_or_fails_the_connection() {
         let mut peer = server.peer();
         peer.send(CLOSE, payload);
         let answer = peer.frame();
+        drop(peer);
         let close = server.log.closed();
         match taken {
             Some(code) => {
@@ -267,6 +268,7 @@ fn frames_behind_a_close_are_ignored() {
     peer.write(&bytes);
     peer.expect(CLOSE, &close_payload(1000, ""));
     peer.expect_end();
+    drop(peer);
     assert!(server.log.closed().clean);
     assert!(server.log.texts().is_empty());
 }

@@ -108,6 +108,14 @@ impl Peer {
         self.stream.shutdown(Shutdown::Write).expect("an open socket");
     }
 
+    /// The closing handshake, begun by us, and the end of our half of the stream.
+    #[track_caller]
+    pub(crate) fn close(&mut self, code: u16, reason: &str) {
+        self.send(CLOSE, &close_payload(code, reason));
+        self.expect(CLOSE, &close_payload(code, reason));
+        self.half_close();
+    }
+
     /// Whether something can be read within this time.
     pub(crate) fn is_silent_for(&mut self, time: Duration) -> bool {
         self.stream.set_read_timeout(Some(time)).expect("an open socket");
@@ -223,12 +231,6 @@ impl<S: Read + Write> Peer<S> {
     pub(crate) fn rest(&mut self) -> io::Result<Vec<u8>> {
         while self.fill()? > 0 {}
         Ok(std::mem::take(&mut self.input))
-    }
-
-    /// The closing handshake, begun by us.
-    pub(crate) fn close(&mut self, code: u16, reason: &str) {
-        self.send(CLOSE, &close_payload(code, reason));
-        self.expect(CLOSE, &close_payload(code, reason));
     }
 
     pub(crate) fn fill(&mut self) -> io::Result<usize> {
