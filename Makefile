@@ -27,7 +27,9 @@ TESTEE_SRC := echo_server echo_client talk
 names       = $(basename $(notdir $(wildcard $(1)/*.c $(1)/*.cpp)))
 TESTS_C    := $(filter-out $(TESTEE_SRC),$(call names,tests/c))
 PROGRAMS_C := $(foreach n,$(TESTS_C),target/c/static/$(n) target/c/shared/$(n))
-EXAMPLES_C := $(addprefix target/c/examples/,$(call names,examples/c) $(call names,examples/cpp))
+# C++ programs get a name of their own beside those in C: `hello.cpp` becomes `hello-cpp`.
+EXAMPLES_C := $(patsubst examples/c/%.c,target/c/examples/%,$(wildcard examples/c/*.c)) \
+              $(patsubst %.cpp,target/c/examples/%-cpp,$(notdir $(wildcard examples/c/*.cpp examples/cpp/*.cpp)))
 
 .PHONY: help demo test setup build clean FORCE \
   check fmt clippy features doc limits deny header \
@@ -38,7 +40,8 @@ help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | column -t -s '|'
 
 demo: setup build ## a wss:// conversation between Rust, C, C++ and Python
-	@$(PY) examples/demo.py
+	@$(OUT)/demo "Rust=$(OUT)/demo-client" "C=target/c/examples/demo_client" "C++=target/c/examples/demo_client-cpp" \
+	  "Python=$(PY) examples/python/demo_callbacks.py" "Python asyncio=$(PY) examples/python/demo_asyncio.py"
 
 test: summary setup check test-rust build test-c test-python interop autobahn valgrind fuzz-short ## everything that decides whether a change lands
 	@echo "All suites passed."
@@ -89,9 +92,9 @@ target/c/shared/%: tests/c/%.cpp $(wildcard tests/c/*.h*) $(wildcard include/*) 
 	$(CXX) $(CXXFLAGS) $< $(shared) -lpthread -o $@
 target/c/examples/%: examples/c/%.c $(LIB_C) target/c/examples/.dir
 	$(CC) $(CFLAGS) $< $(shared) -o $@
-target/c/examples/%: examples/c/%.cpp $(wildcard include/*) $(LIB_C) target/c/examples/.dir
+target/c/examples/%-cpp: examples/c/%.cpp $(wildcard include/*) $(LIB_C) target/c/examples/.dir
 	$(CXX) $(CXXFLAGS) $< $(shared) -o $@
-target/c/examples/%: examples/cpp/%.cpp $(wildcard include/*) $(LIB_C) target/c/examples/.dir
+target/c/examples/%-cpp: examples/cpp/%.cpp $(wildcard include/*) $(LIB_C) target/c/examples/.dir
 	$(CXX) $(CXXFLAGS) $< $(shared) -o $@
 
 # ---- checking -------------------------------------------------------------------------------
@@ -125,7 +128,7 @@ test-python: setup python-ext ## the Python binding's own tests
 valgrind: setup $(TESTEES_C) ## C server and C client under valgrind
 	@$(STEP) "test: C under valgrind" --need valgrind,openssl $(PY) $(S)/valgrind.py
 interop: setup rust-release $(TESTEES_C) python-ext ## against websockets, npm ws and OpenSSL, both roles
-	@$(STEP) "test: interop" --need node,npm,openssl $(PY) -m pytest -q tests/interop
+	@$(STEP) "test: interop" --need node,npm,openssl,gcc,g++ $(PY) -m pytest -q -n 2 tests/interop
 autobahn: setup rust-release $(TESTEES_C) python-ext ## Autobahn cases 1-7, 9 and 10, five testees
 	@$(STEP) "test: Autobahn" $(PY) tests/autobahn/run.py
 autobahn-full: setup rust-release $(TESTEES_C) python-ext ## all 517 Autobahn cases

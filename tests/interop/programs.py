@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BIN = ROOT / "target" / "release"
 NODE = ROOT / "tests" / "node"
-PATIENCE = 60
+PATIENCE = 40
 
 SERVERS = {"rust": [BIN / "echo-server"], "c": [BIN / "echo-server-c"]}
 OURS = {
@@ -133,10 +133,12 @@ class Talk:
         return self.events
 
 
-def talk(command, url, *flags, say=()):
-    """A whole conversation: its events. The program must end well."""
+def talk(command, url, *flags, say=(), may_reject=()):
+    """A whole conversation: its events. The program must end well, and no call in it may have failed at once."""
     talking = Talk(command, url, *flags).say(*say)
     events = talking.end()
     assert talking.status == 0, f"exit code {talking.status}: {events} {''.join(talking.complaints)}"
+    rejected = [e for e in events.of("rejected") if e["command"] not in may_reject]
+    assert not rejected, f"{rejected} in {events}"
     assert events.close
     return events

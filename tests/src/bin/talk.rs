@@ -110,12 +110,15 @@ impl Script {
         }
         while let Some(command) = self.commands.pop_front() {
             let (verb, rest) = command.split_once(' ').unwrap_or((&command, ""));
-            if verb == "wait" && !self.is_over(rest) {
+            if verb == "wait" {
+                if self.is_over(rest) {
+                    self.waiting_since = None;
+                    continue;
+                }
                 self.commands.push_front(command);
                 self.waiting_since.get_or_insert_with(now);
                 return;
             }
-            self.waiting_since = None;
             if let Err(error) = self.carry_out(context, id, verb, rest) {
                 print(&json!({"event": "rejected", "command": verb, "text": error}));
             }
