@@ -139,9 +139,6 @@ impl Error {
         Self { os: error.raw_os_error(), ..Self::new(phase, code, format_args!("{what}: {error}")) }
     }
 
-    /// Characters of a refusal's body that an error text quotes.
-    const EXPLANATION: usize = 120;
-
     /// Where in the life of the connection it arose.
     pub fn phase(&self) -> Phase {
         self.phase

@@ -1,7 +1,8 @@
 //! WebSocket client and server (RFC 6455) on a mio event loop with rustls: full protocol, both
 //! roles, callbacks, no runtime.
 //!
-//! ```no_run
+#![cfg_attr(feature = "net", doc = "```no_run")]
+#![cfg_attr(not(feature = "net"), doc = "```text")]
 //! use tightwire::{Handler, Message, Server, Socket};
 //!
 //! struct Echo;
@@ -38,6 +39,8 @@ mod net;
 mod server;
 #[cfg(feature = "net")]
 mod target;
+#[cfg(feature = "net")]
+mod trace;
 
 pub use config::Tuning;
 pub use proto::close::{CloseError, ReadyState};

@@ -13,22 +13,22 @@ use url::{Host, ParseError, Url};
 
 /// A URL, taken apart for connecting and for the request.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Target {
+pub(crate) struct Target {
     /// Over TLS: `wss` or `https`.
-    pub secure: bool,
+    pub(crate) secure: bool,
     /// The name or address to connect to, an IPv6 address without brackets.
-    pub host: String,
+    pub(crate) host: String,
     /// The port to connect to.
-    pub port: u16,
+    pub(crate) port: u16,
     /// Path and query, beginning with `/`, for the request line.
-    pub resource: String,
+    pub(crate) resource: String,
     /// For the field `Host`: an IPv6 address in brackets, the port unless it is the default one.
-    pub host_header: String,
+    pub(crate) host_header: String,
     /// The whole URL as browsers write it, with the scheme `ws` or `wss`. It still has the
     /// credentials: do not log it.
-    pub url: String,
+    pub(crate) url: String,
     /// User and password, percent-decoded. They are for the field `Authorization`.
-    pub credentials: Option<(String, String)>,
+    pub(crate) credentials: Option<(String, String)>,
 }
 
 impl Target {
@@ -37,7 +37,7 @@ impl Target {
     /// # Errors
     ///
     /// Another scheme, a fragment (even an empty one), a relative URL, or no URL at all.
-    pub fn parse(url: &str) -> Result<Self, TargetError> {
+    pub(crate) fn parse(url: &str) -> Result<Self, TargetError> {
         let mut url = Url::parse(url)?;
         let scheme = match url.scheme() {
             "ws" | "http" => "ws",
@@ -77,7 +77,7 @@ impl Target {
 
     /// The value of the field `Authorization` that the credentials ask for (RFC 7617).
     #[must_use]
-    pub fn authorization(&self) -> Option<String> {
+    pub(crate) fn authorization(&self) -> Option<String> {
         let (user, password) = self.credentials.as_ref()?;
         let pair = format!("{user}:{password}");
         Some(format!("Basic {}", Base64Display::new(pair.as_bytes(), &STANDARD)))
@@ -131,7 +131,7 @@ fn percent_decode(text: &str) -> String {
 /// Why a URL cannot be connected to. `Display` says what to write instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum TargetError {
+pub(crate) enum TargetError {
     /// No host.
     EmptyHost,
     /// A fragment, even an empty one (RFC 6455 section 3).

@@ -19,6 +19,7 @@ use crate::net::stream::Stream;
 use crate::proto::frame::Role;
 use crate::proto::handshake::ServerHandshake;
 use crate::server::ServerOptions;
+use crate::trace::warning;
 
 /// Accepts in one turn; more clients wait for the next.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -111,11 +112,14 @@ impl Core {
                 listener.backoff.recovered();
                 self.ready.push_back(Ready::Listener(id));
             }
-            Batch::Exhausted(_) => {
-                listener.backoff.failed(self.now);
+            Batch::Exhausted(error) => {
+                if listener.backoff.failed(self.now) {
+                    warning!("{}: cannot accept, trying again: {error}", listener.addr);
+                }
                 self.owed_accepts.push(id);
             }
-            Batch::Broken(_) => {
+            Batch::Broken(error) => {
+                warning!("{}: stopped listening: {error}", listener.addr);
                 let _ = self.poll.registry().deregister(&mut listener.socket);
                 self.closed_listeners.push(listener.endpoint.index);
                 self.listeners.remove(id.slot(), id.generation());

@@ -116,7 +116,7 @@ impl Core {
 
     /// Makes a connection of a slot that was reserved for `shared`.
     pub(crate) fn adopt(
-        &mut self,
+        &self,
         shared: Arc<Shared>,
         endpoint: Arc<Endpoint>,
         phase: Phase,

@@ -113,7 +113,7 @@ impl Core {
     }
 
     /// The resolver answered. True if the connection may go on to be looked after.
-    pub(crate) fn resolved(&mut self, link: &mut Link, addrs: io::Result<Vec<SocketAddr>>) {
+    pub(crate) fn resolved(&self, link: &mut Link, addrs: io::Result<Vec<SocketAddr>>) {
         let Phase::Resolving(dial) = std::mem::replace(&mut link.phase, Phase::Refusing) else {
             return;
         };
@@ -132,7 +132,7 @@ impl Core {
         }
     }
 
-    fn connect_next(&mut self, link: &mut Link) {
+    fn connect_next(&self, link: &mut Link) {
         let Phase::Connecting(dial) = &mut link.phase else { return };
         if !dial.start(self.poll.registry(), link.id) {
             let error = dial.error();
@@ -141,7 +141,7 @@ impl Core {
     }
 
     /// The poller reported something about the socket of an attempt.
-    pub(crate) fn connecting(&mut self, conn: &mut Connection) {
+    pub(crate) fn connecting(&self, conn: &mut Connection) {
         let link = &mut conn.link;
         let Phase::Connecting(dial) = &mut link.phase else { return };
         let Some((addr, mut socket)) = dial.attempt.take() else { return };
@@ -157,7 +157,7 @@ impl Core {
         }
     }
 
-    fn connected(&mut self, link: &mut Link, socket: mio::net::TcpStream) {
+    fn connected(&self, link: &mut Link, socket: mio::net::TcpStream) {
         let Phase::Connecting(dial) = std::mem::replace(&mut link.phase, Phase::Refusing) else {
             return;
         };

@@ -82,9 +82,9 @@ impl Dispatch<'_> {
     fn read_plain(&mut self, conn: &mut Connection) -> Step {
         let Connection { rx, link } = conn;
         let Some(stream) = &mut link.stream else { return Step::Drained };
-        let mut long = if matches!(link.phase, Phase::Open) { rx.space(STEP) } else { None };
+        let long = if matches!(link.phase, Phase::Open) { rx.space(STEP) } else { None };
         let into_place = long.is_some();
-        let target = long.as_deref_mut().unwrap_or(&mut self.buffers.input);
+        let target = long.unwrap_or(&mut self.buffers.input);
         let asked = target.len();
         let count = match stream.read_plain(target) {
             Ok(ReadOutcome::Data(count)) => count,

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::core::Core;
 use super::handler::Handler;
+use crate::trace::warning;
 
 /// Handlers by the place that [`Core`] gave them.
 #[derive(Default)]
@@ -23,7 +24,11 @@ impl Handlers {
             self.welcome(core);
         }
         let Some(Some(handler)) = self.places.get_mut(index) else { return true };
-        catch_unwind(AssertUnwindSafe(|| callback(handler.as_mut(), core))).is_ok()
+        let done = catch_unwind(AssertUnwindSafe(|| callback(handler.as_mut(), core))).is_ok();
+        if !done {
+            warning!("a callback panicked");
+        }
+        done
     }
 
     /// One user of the place left; the handler goes with the last one.

@@ -245,7 +245,7 @@ impl Link {
     }
 
     /// Takes over the charge for a message that another thread queued.
-    pub(crate) fn refund(&mut self, bytes: u64) {
+    pub(crate) fn refund(&self, bytes: u64) {
         self.shared.sub_buffered(bytes);
     }
 
@@ -281,6 +281,10 @@ impl Link {
     /// The application gives the connection up.
     pub(crate) fn abort(&mut self, now: Instant, masks: &mut dyn Masks) {
         self.fail_session(Failure::Aborted, now, masks);
+        if let Some(stream) = &self.stream {
+            // Fails only for a socket that is gone already.
+            let _ = stream.reset_on_drop();
+        }
         self.flags.gone = true;
     }
 
@@ -375,8 +379,7 @@ impl Link {
             return;
         }
         self.flags.ended = true;
-        // A socket that is gone already says so when it is read.
-        let _ = stream.shutdown_write();
+        stream.shutdown_write();
     }
 
     /// The last word about this connection.

@@ -196,6 +196,22 @@ impl EventLoop {
     ///
     /// The poller failed, which only a broken system does.
     pub fn turn(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+        self.wait(timeout)?;
+        self.dispatch();
+        Ok(())
+    }
+
+    /// The first half of a [`turn`](Self::turn): waits and runs no callback, so that a host may
+    /// give up a lock of its own meanwhile. Returns early when a signal came in, and at once while
+    /// the second half, [`dispatch`](Self::dispatch), is owed.
+    ///
+    /// # Errors
+    ///
+    /// As [`turn`](Self::turn).
+    pub fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
+        if !self.events.is_empty() {
+            return Ok(());
+        }
         let pending = !self.core.inbox.park();
         let timeout = if pending || self.has_leftovers() { Some(Duration::ZERO) } else { timeout };
         let timeout = self.until_next_deadline(timeout);
@@ -205,6 +221,12 @@ impl EventLoop {
             }
             self.events.clear();
         }
+        Ok(())
+    }
+
+    /// The second half of a [`turn`](Self::turn): does what there is to do, without waiting. All
+    /// callbacks run in here.
+    pub fn dispatch(&mut self) {
         self.core.now = clock::now();
         let budget = self.options.reads_per_turn.max(1);
         let mut dispatch = Dispatch {
@@ -220,12 +242,12 @@ impl EventLoop {
                 _ => dispatch.event(event),
             }
         }
+        self.events.clear();
         dispatch.leftovers();
         dispatch.deadlines();
         dispatch.flush();
         dispatch.funerals();
         self.rest();
-        Ok(())
     }
 
     /// Turns until somebody calls `stop`.
@@ -274,14 +296,9 @@ impl EventLoop {
         self.rest();
     }
 
-    /// Stops listening, closes every connection with 1001, turns for up to `grace`, aborts what is
-    /// left and delivers every `on_close`. The loop may be used again afterwards.
-    ///
-    /// # Errors
-    ///
-    /// As [`turn`](Self::turn).
-    pub fn shutdown(&mut self, grace: Duration) -> Result<(), Error> {
-        let end = clock::now() + grace;
+    /// Stops listening and closes every connection with 1001 (RFC 6455 section 7.4.1). Runs no
+    /// callback; the turns that follow do. [`shutdown`](Self::shutdown) also waits.
+    pub fn go_away(&mut self) {
         for (slot, generation) in self.core.listeners.names() {
             self.core.close_listener(ServerId::new(slot, generation));
         }
@@ -290,6 +307,17 @@ impl EventLoop {
             let _ = core.close(link, Some(1001), "");
         });
         self.flush();
+    }
+
+    /// Stops listening, closes every connection with 1001, turns for up to `grace`, aborts what is
+    /// left and delivers every `on_close`. The loop may be used again afterwards.
+    ///
+    /// # Errors
+    ///
+    /// As [`turn`](Self::turn).
+    pub fn shutdown(&mut self, grace: Duration) -> Result<(), Error> {
+        let end = clock::now() + grace;
+        self.go_away();
         while !self.is_idle() {
             let left = end.saturating_duration_since(clock::now());
             if left.is_zero() {

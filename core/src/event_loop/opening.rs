@@ -9,6 +9,7 @@ use super::remote::Facts;
 use crate::error::Error;
 use crate::proto::handshake::{Accepted, Refusal, Request, is_loopback_host, origin_allowed};
 use crate::proto::head::Headers;
+use crate::trace::warning;
 
 impl Dispatch<'_> {
     /// Feeds the handshake and returns how many bytes it used. Bytes behind the head belong to
@@ -121,10 +122,12 @@ impl Core {
         }
         if server.loopback && !is_loopback_host(request.host()) {
             let cause = "this server listens on a loopback address and the Host is another\n";
+            warning!("refused a request for the host {:?} on a loopback address", request.host());
             return Err(Refusal::new(403, cause));
         }
         if let Some(origin) = request.origin() {
             if !origin_allowed(origin, request.host(), &server.origins) {
+                warning!("refused a request from the origin {origin:?} (option: origins)");
                 return Err(Refusal::new(403, "this Origin is not allowed (option: origins)\n"));
             }
         }
@@ -133,7 +136,7 @@ impl Core {
     }
 
     /// Answers with an HTTP error; the stream ends when it is out.
-    pub(crate) fn refuse(&mut self, link: &mut Link, refusal: &Refusal) {
+    pub(crate) fn refuse(&self, link: &mut Link, refusal: &Refusal) {
         let mut answer = Vec::new();
         refusal.write(&mut answer);
         link.session.queue_mut().push_raw(&answer);

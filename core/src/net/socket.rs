@@ -54,6 +54,7 @@ pub(crate) fn bind(addr: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
 }
 
 /// Takes over a connected socket that somebody else made.
+#[cfg(test)]
 pub(crate) fn adopt(socket: net::TcpStream) -> io::Result<TcpStream> {
     socket.set_nonblocking(true)?;
     socket.set_nodelay(true)?;

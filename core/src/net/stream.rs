@@ -143,19 +143,6 @@ impl Stream {
         }
     }
 
-    /// Sends ciphertext that waits. True: none is left. False: the socket is full.
-    #[cfg_attr(
-        not(feature = "tls"),
-        expect(clippy::needless_pass_by_ref_mut, reason = "only TLS has something to change")
-    )]
-    pub(crate) fn flush(&mut self) -> Result<bool, StreamError> {
-        match self {
-            Self::Plain(_) => Ok(true),
-            #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.flush(),
-        }
-    }
-
     /// Whether nothing of the application can be sent yet.
     pub(crate) fn is_handshaking(&self) -> bool {
         match self {
@@ -202,11 +189,6 @@ impl Stream {
     /// Where the peer is.
     pub(crate) fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.socket().peer_addr()
-    }
-
-    /// Where we are.
-    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.socket().local_addr()
     }
 
     fn socket(&self) -> &TcpStream {

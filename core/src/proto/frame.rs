@@ -100,6 +100,7 @@ impl Header {
     /// # Errors
     ///
     /// Everything that a header alone can do wrong, as soon as its bytes are here.
+    #[inline]
     pub fn parse(input: &[u8], ours: Role) -> Result<Option<(Self, usize)>, Violation> {
         let [first, second, rest @ ..] = input else {
             return Ok(None);
@@ -127,6 +128,7 @@ impl Header {
     }
 
     /// Appends the header to `out`, with the length in as few bytes as it needs (5.2).
+    #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "each length fits the arm it is in")]
     pub fn write(&self, out: &mut Vec<u8>) {
         let first = u8::from(self.fin) << 7 | u8::from(self.compressed) << 6 | self.opcode as u8;

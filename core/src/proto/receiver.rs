@@ -75,9 +75,8 @@ struct Frame {
     left: u64,
 }
 
-/// Where the payload of an event lies.
+/// Where the payload of an event was kept until it was whole.
 enum At {
-    Input(Range<usize>),
     Message,
     Control,
 }
@@ -115,13 +114,18 @@ impl Receiver {
         input: &'a mut [u8],
     ) -> Result<(usize, Option<Event<'a>>), Violation> {
         self.forget_delivered();
+        if let Some((opcode, range)) = self.whole_frame(input)? {
+            let used = range.end;
+            let payload = input.get(range).unwrap_or_default();
+            return Ok((used, Some(event(opcode, payload)?)));
+        }
         let mut at = 0;
         let (opcode, place) = loop {
             if self.stopped {
                 return Ok((input.len(), None));
             }
             let found = if self.frame.is_some() {
-                let Some(rest) = input.get_mut(at..) else { return Ok((at, None)) };
+                let rest = input.get(at..).unwrap_or_default();
                 let (used, found) = self.continue_frame(rest)?;
                 at += used;
                 found
@@ -131,7 +135,8 @@ impl Receiver {
                 };
                 at += size;
                 self.admit(&header)?;
-                let (used, found) = self.begin_frame(&header, input, at)?;
+                let rest = input.get(at..).unwrap_or_default();
+                let (used, found) = self.begin_frame(&header, rest)?;
                 at += used;
                 found
             };
@@ -141,7 +146,35 @@ impl Receiver {
                 None => {}
             }
         };
-        Ok((at, Some(self.event(opcode, place, input)?)))
+        Ok((at, Some(self.kept_event(opcode, place)?)))
+    }
+
+    /// The hot path: a frame that needs nothing from what came before it and lies whole at the
+    /// front of `input` is unmasked there. Yields where its payload is.
+    #[inline]
+    fn whole_frame(&self, input: &mut [u8]) -> Result<Option<(Opcode, Range<usize>)>, Violation> {
+        if self.is_mid_message() || self.stopped {
+            return Ok(None);
+        }
+        let Some((header, size)) = Header::parse(input, self.role)? else { return Ok(None) };
+        if !header.fin || header.compressed || header.opcode == Opcode::Continuation {
+            return Ok(None);
+        }
+        if header.len > self.max_message && !header.opcode.is_control() {
+            return Err(Violation::MessageTooBig);
+        }
+        let len = usize::try_from(header.len).ok();
+        let Some(range) = len.and_then(|len| Some(size..size.checked_add(len)?)) else {
+            return Ok(None);
+        };
+        let Some(payload) = input.get_mut(range.clone()) else { return Ok(None) };
+        if let Some(key) = header.mask {
+            frame::mask(payload, key, 0);
+        }
+        if header.opcode == Opcode::Text && simdutf8::basic::from_utf8(payload).is_err() {
+            return Err(Violation::InvalidUtf8);
+        }
+        Ok(Some((header.opcode, range)))
     }
 
     /// Where the next bytes of a long payload belong, at most `step` of them; `None` if there is no
@@ -166,7 +199,7 @@ impl Receiver {
         let start = self.message.len();
         self.message.advance(count);
         match self.payload_arrived(start)? {
-            Some((opcode, place)) => self.event(opcode, place, &[]).map(Some),
+            Some((opcode, place)) => self.kept_event(opcode, place).map(Some),
             None => Ok(None),
         }
     }
@@ -253,29 +286,12 @@ impl Receiver {
         Ok(())
     }
 
-    /// A header was read; its payload begins at `at`. The hot path: a whole frame is unmasked and
-    /// delivered where it lies.
+    /// A header was read; `rest` is what follows it.
     fn begin_frame(
         &mut self,
         header: &Header,
-        input: &mut [u8],
-        at: usize,
+        rest: &[u8],
     ) -> Result<(usize, Option<(Opcode, At)>), Violation> {
-        let whole = usize::try_from(header.len).ok().and_then(|len| Some(at..at.checked_add(len)?));
-        let alone = header.opcode.is_control() || header.fin && self.kind.is_none();
-        if alone {
-            if let Some((range, payload)) =
-                whole.and_then(|range| Some((range.clone(), input.get_mut(range)?)))
-            {
-                if let Some(key) = header.mask {
-                    frame::mask(payload, key, 0);
-                }
-                if header.opcode == Opcode::Text && simdutf8::basic::from_utf8(payload).is_err() {
-                    return Err(Violation::InvalidUtf8);
-                }
-                return Ok((payload.len(), Some((header.opcode, At::Input(range)))));
-            }
-        }
         let Header { fin, opcode, mask, len, .. } = *header;
         match opcode {
             Opcode::Text => self.kind = Some(MessageKind::Text),
@@ -284,17 +300,14 @@ impl Receiver {
             Opcode::Close | Opcode::Ping | Opcode::Pong => self.control.clear(),
         }
         self.frame = Some(Frame { fin, opcode, mask, seen: 0, left: len });
-        self.continue_frame(input.get_mut(at..).unwrap_or_default())
+        self.continue_frame(rest)
     }
 
     /// Takes what is here of the payload under way.
-    fn continue_frame(
-        &mut self,
-        rest: &mut [u8],
-    ) -> Result<(usize, Option<(Opcode, At)>), Violation> {
+    fn continue_frame(&mut self, rest: &[u8]) -> Result<(usize, Option<(Opcode, At)>), Violation> {
         let Some(frame) = &mut self.frame else { return Ok((0, None)) };
         let count = usize::try_from(frame.left).map_or(rest.len(), |left| left.min(rest.len()));
-        let payload = rest.get_mut(..count).unwrap_or_default();
+        let payload = rest.get(..count).unwrap_or_default();
         if frame.opcode.is_control() {
             let start = self.control.len();
             self.control.extend_from_slice(payload);
@@ -335,26 +348,27 @@ impl Receiver {
         Ok(kind.map(|kind| (kind.opcode(), At::Message)))
     }
 
-    fn event<'a>(
-        &'a mut self,
-        opcode: Opcode,
-        place: At,
-        input: &'a [u8],
-    ) -> Result<Event<'a>, Violation> {
-        self.delivered = matches!(place, At::Message);
-        let payload = match place {
-            At::Input(range) => input.get(range).unwrap_or_default(),
-            At::Message => self.message.bytes(),
-            At::Control => &self.control,
-        };
-        Ok(match opcode {
-            Opcode::Ping => Event::Ping(payload),
-            Opcode::Pong => Event::Pong(payload),
-            Opcode::Close => close(payload)?,
-            Opcode::Text => Event::Message { kind: MessageKind::Text, data: payload },
-            _ => Event::Message { kind: MessageKind::Binary, data: payload },
-        })
+    fn kept_event(&mut self, opcode: Opcode, place: At) -> Result<Event<'_>, Violation> {
+        match place {
+            At::Message => {
+                self.delivered = true;
+                event(opcode, self.message.bytes())
+            }
+            At::Control => event(opcode, &self.control),
+        }
     }
+}
+
+/// What a whole payload means.
+#[inline]
+fn event(opcode: Opcode, payload: &[u8]) -> Result<Event<'_>, Violation> {
+    Ok(match opcode {
+        Opcode::Ping => Event::Ping(payload),
+        Opcode::Pong => Event::Pong(payload),
+        Opcode::Close => return close(payload),
+        Opcode::Text => Event::Message { kind: MessageKind::Text, data: payload },
+        _ => Event::Message { kind: MessageKind::Binary, data: payload },
+    })
 }
 
 impl Frame {

@@ -62,6 +62,6 @@ fn visit(
     handler: impl Handler + Send + 'static,
 ) -> Result<CloseEvent, tightwire::Error> {
     // The server counts a keep-alive ping as an answer to the case.
-    let tuning = Tuning { ping_interval: None, max_send_buffer: 64 << 20, ..Tuning::default() };
+    let tuning = Tuning { ping_interval: None, ..Tuning::default() };
     Client::new(url)?.tuning(tuning).run(handler)
 }

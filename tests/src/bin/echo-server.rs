@@ -10,7 +10,7 @@ use std::time::Duration;
 use lexopt::prelude::*;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tightwire::{EventLoop, Handler, Message, SendError, ServerOptions, ServerTls, Socket, Tuning};
+use tightwire::{EventLoop, Handler, Message, SendError, ServerOptions, ServerTls, Socket};
 
 const USAGE: &str = "usage: echo-server --port P [--mode echo|sink] [--tls CERT KEY] [--deflate]";
 /// In `sink` mode messages of this size and more are dropped.
@@ -68,13 +68,12 @@ fn mode(name: &OsString) -> Result<bool, String> {
     match name.to_str() {
         Some("echo") => Ok(false),
         Some("sink") => Ok(true),
-        _ => Err(format!("--mode {}: use echo or sink", name.display())),
+        _ => Err(format!("--mode {}: use echo or sink", name.to_string_lossy())),
     }
 }
 
 fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    let tuning = Tuning { max_send_buffer: 64 << 20, ..Tuning::default() };
-    let mut options = ServerOptions::new(&format!("127.0.0.1:{}", arguments.port))?.tuning(tuning);
+    let mut options = ServerOptions::new(&format!("127.0.0.1:{}", arguments.port))?;
     if let Some((cert, key)) = &arguments.tls {
         options = options.tls(ServerTls::from_pem_files(cert, key)?);
     }

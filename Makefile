@@ -1,0 +1,147 @@
+# `make demo` and `make test` do all set-up themselves; `make help` lists every target.
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-print-directory --no-builtin-rules
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+S      := tests/scripts
+STEP   := $(S)/step
+PY     := .venv/bin/python
+OUT    := target/release
+LOCKED := $(if $(CI),--locked)
+TIME   ?= 20
+export PYO3_PYTHON := $(CURDIR)/$(PY)
+export PATH        := $(PATH):$(HOME)/.cargo/bin
+
+CC       ?= cc
+CXX      ?= c++
+WARN     := -Wall -Wextra -pedantic -Werror
+CFLAGS   := -std=c11 -D_GNU_SOURCE -O2 -g $(WARN) -Iinclude -Itests/c
+CXXFLAGS := -std=c++17 -O2 -g $(WARN) -Iinclude -Itests/c
+SYSLIBS  := -lgcc_s -lutil -lrt -lpthread -lm -ldl
+
+# Programs for outside judges; every other C or C++ file in tests/c is a test that exits with 0.
+TESTEES_C  := $(OUT)/echo-server-c $(OUT)/echo-client-c $(OUT)/talk-c
+TESTEE_SRC := echo_server echo_client talk
+names       = $(basename $(notdir $(wildcard $(1)/*.c $(1)/*.cpp)))
+TESTS_C    := $(filter-out $(TESTEE_SRC),$(call names,tests/c))
+PROGRAMS_C := $(foreach n,$(TESTS_C),target/c/static/$(n) target/c/shared/$(n))
+# C++ programs get a name of their own beside those in C: `hello.cpp` becomes `hello-cpp`.
+EXAMPLES_C := $(patsubst examples/c/%.c,target/c/examples/%,$(wildcard examples/c/*.c)) \
+              $(patsubst %.cpp,target/c/examples/%-cpp,$(notdir $(wildcard examples/c/*.cpp examples/cpp/*.cpp)))
+
+.PHONY: help demo test setup build clean FORCE \
+  check fmt clippy features doc limits deny header \
+  rust-release python-ext examples-c echo-server-c echo-client-c talk-c programs-c \
+  test-rust test-c test-python valgrind autobahn autobahn-full interop fuzz fuzz-short bench bench-memory
+
+help: ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | column -t -s '|'
+
+demo: setup build ## a wss:// conversation between Rust, C, C++ and Python
+	@$(OUT)/demo "Rust=$(OUT)/demo-client" "C=target/c/examples/demo_client" "C++=target/c/examples/demo_client-cpp" \
+	  "Python=$(PY) examples/python/demo_callbacks.py" "Python asyncio=$(PY) examples/python/demo_asyncio.py"
+
+test: summary setup check test-rust build test-c test-python interop autobahn valgrind fuzz-short ## everything that decides whether a change lands
+	@echo "All suites passed."
+
+.PHONY: summary
+summary:
+	@mkdir -p target/logs && : > target/logs/summary
+
+setup: ## virtual environment, npm packages and system packages, only what is missing
+	@$(S)/setup
+
+# ---- building -------------------------------------------------------------------------------
+
+build: setup rust-release $(TESTEES_C) examples-c python-ext ## release builds of everything
+
+rust-release:
+	@$(STEP) "build: Rust, release" cargo build $(LOCKED) --release --workspace --exclude tightwire-python --bins --lib --examples
+
+$(OUT)/libtightwire.a $(OUT)/libtightwire.so &: FORCE
+	@$(STEP) "build: library for C" cargo build $(LOCKED) --release -p tightwire-ffi
+
+python-ext: setup
+	@$(STEP) "build: Python extension" $(S)/python-ext
+
+echo-server-c: $(OUT)/echo-server-c ## the C echo server, in target/release
+echo-client-c: $(OUT)/echo-client-c ## the C client for Autobahn, in target/release
+talk-c:        $(OUT)/talk-c
+examples-c:    $(EXAMPLES_C) ## C and C++ examples, in target/c/examples
+programs-c:    $(PROGRAMS_C)
+
+LIB_C  := $(OUT)/libtightwire.a include/tightwire.h
+shared := -L$(OUT) -ltightwire -Wl,-rpath,'$$ORIGIN/../../release'
+
+.SECONDEXPANSION:
+$(TESTEES_C): $(OUT)/%-c: tests/c/$$(subst -,_,$$*).c $(wildcard tests/c/*.h) $(LIB_C)
+	$(CC) $(CFLAGS) $< $(OUT)/libtightwire.a $(SYSLIBS) -o $@
+
+target/c/%/.dir:
+	@mkdir -p $(@D) && touch $@
+
+target/c/static/%: tests/c/%.c $(wildcard tests/c/*.h) $(LIB_C) target/c/static/.dir
+	$(CC) $(CFLAGS) $< $(OUT)/libtightwire.a $(SYSLIBS) -o $@
+target/c/shared/%: tests/c/%.c $(wildcard tests/c/*.h) $(LIB_C) target/c/shared/.dir
+	$(CC) $(CFLAGS) $< $(shared) -lpthread -o $@
+target/c/static/%: tests/c/%.cpp $(wildcard tests/c/*.h*) $(wildcard include/*) $(LIB_C) target/c/static/.dir
+	$(CXX) $(CXXFLAGS) $< $(OUT)/libtightwire.a $(SYSLIBS) -o $@
+target/c/shared/%: tests/c/%.cpp $(wildcard tests/c/*.h*) $(wildcard include/*) $(LIB_C) target/c/shared/.dir
+	$(CXX) $(CXXFLAGS) $< $(shared) -lpthread -o $@
+target/c/examples/%: examples/c/%.c $(LIB_C) target/c/examples/.dir
+	$(CC) $(CFLAGS) $< $(shared) -o $@
+target/c/examples/%-cpp: examples/c/%.cpp $(wildcard include/*) $(LIB_C) target/c/examples/.dir
+	$(CXX) $(CXXFLAGS) $< $(shared) -o $@
+target/c/examples/%-cpp: examples/cpp/%.cpp $(wildcard include/*) $(LIB_C) target/c/examples/.dir
+	$(CXX) $(CXXFLAGS) $< $(shared) -o $@
+
+# ---- checking -------------------------------------------------------------------------------
+
+check: setup fmt limits clippy features doc ## format, lints, features alone, documentation, sizes
+
+fmt:
+	@$(STEP) "check: format" $(S)/fmt
+limits:
+	@$(STEP) "check: sizes of files and functions" $(PY) $(S)/limits.py
+clippy:
+	@$(STEP) "check: clippy" cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
+features:
+	@$(STEP) "check: proto and each feature alone" $(S)/features
+doc:
+	@$(STEP) "check: documentation" env RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps
+deny: ## licences, bans and sources, where cargo-deny is installed
+	@$(STEP) "check: cargo deny" $(S)/deny
+header: ## write include/tightwire.h anew
+	UPDATE=1 cargo test -p tightwire-ffi --test header
+
+# ---- testing --------------------------------------------------------------------------------
+
+test-rust: setup ## unit, property, loopback and documentation tests
+	@$(STEP) "test: Rust" --need strace,openssl $(S)/test-rust
+test-c: setup $(OUT)/libtightwire.a ## each program of tests/c against both libraries
+	@$(STEP) "build: C and C++ tests" --need gcc,g++ $(MAKE) programs-c examples-c
+	@$(STEP) "test: C and C++" --need gcc,g++,strace $(S)/test-c $(PROGRAMS_C)
+test-python: setup python-ext ## the Python binding's own tests
+	@$(STEP) "test: Python" $(PY) -m pytest -q python/tests
+valgrind: setup $(TESTEES_C) ## C server and C client under valgrind
+	@$(STEP) "test: C under valgrind" --need valgrind,openssl $(PY) $(S)/valgrind.py
+interop: setup rust-release $(TESTEES_C) python-ext ## against websockets, npm ws and OpenSSL, both roles
+	@$(STEP) "test: interop" --need node,npm,openssl,gcc,g++ $(PY) -m pytest -q -n 2 tests/interop
+autobahn: setup rust-release $(TESTEES_C) python-ext ## Autobahn cases 1-7, 9 and 10, five testees
+	@$(STEP) "test: Autobahn" $(PY) tests/autobahn/run.py
+autobahn-full: setup rust-release $(TESTEES_C) python-ext ## all 517 Autobahn cases
+	@$(PY) tests/autobahn/run.py --full
+fuzz: ## each fuzz target for TIME seconds (20)
+	@$(S)/fuzz $(TIME)
+fuzz-short:
+	@$(STEP) "test: fuzz targets, 3 s each" --need g++ $(S)/fuzz 3
+
+bench: setup rust-release ## CPU per message of the echo server
+	@$(PY) tests/bench/echo.py
+bench-memory: setup rust-release ## memory of an idle connection
+	@$(PY) tests/bench/memory.py
+
+clean: ## everything that was built or installed here
+	rm -rf target .venv tests/node/node_modules core/fuzz/target

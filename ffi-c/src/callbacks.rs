@@ -1,0 +1,228 @@
+//! What callbacks are and what they receive.
+
+use std::cell::RefCell;
+use std::ffi::{c_char, c_int, c_void};
+
+use tightwire::{Error, Headers, MessageKind};
+
+use crate::edge::{self, SizedStruct};
+use crate::guard;
+use crate::status::{Failure, TW_EUNSUPPORTED, tw_error};
+
+/// A client or server connection.
+pub type tw_ws = u64;
+/// An event loop.
+pub type tw_loop = u64;
+/// A listening socket.
+pub type tw_server = u64;
+/// Trust and keys for TLS.
+pub type tw_tls = u64;
+
+/// A text message (RFC 6455 section 5.6).
+pub const TW_TEXT: u32 = 0x01;
+/// A binary message (RFC 6455 section 5.6).
+pub const TW_BINARY: u32 = 0x02;
+/// Do not compress this message.
+pub const TW_NODEFLATE: u32 = 0x10;
+
+/// A borrowed string. A NUL follows it too; it may contain NUL characters itself where a peer sent
+/// them.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct tw_str {
+    /// Never NULL in what the library hands out.
+    pub ptr: *const c_char,
+    /// Length in bytes, without the NUL.
+    pub len: usize,
+}
+
+/// What the opening handshake settled. Borrowed: valid during `on_open`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct tw_open_ev<'a> {
+    /// The URL; on a server the one that the client asked for.
+    pub url: tw_str,
+    /// The agreed subprotocol, empty if there is none (RFC 6455 section 1.9).
+    pub protocol: tw_str,
+    /// The agreed extensions, empty if there are none.
+    pub extensions: tw_str,
+    /// The peer's address and port.
+    pub remote: tw_str,
+    /// Header fields of the peer's half of the handshake; see tw_header.
+    pub headers: *const tw_headers<'a>,
+}
+
+/// A message, or what a ping or pong carried. Borrowed: valid during the callback.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct tw_msg {
+    /// The payload; no NUL follows. Never NULL.
+    pub data: *const c_void,
+    /// Its length in bytes.
+    pub len: usize,
+    /// TW_TEXT or TW_BINARY; text is valid UTF-8. 0 for pings and pongs.
+    pub flags: u32,
+    /// Where the payload belongs in its message: 0, since messages come whole.
+    pub offset: u64,
+}
+
+/// How a connection ended. Borrowed: valid during `on_close`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct tw_close_ev {
+    /// The peer's close code; 1005 if its Close frame had none, 1006 if there was no closing
+    /// handshake (RFC 6455 section 7.1.5).
+    pub code: c_int,
+    /// 1 if the closing handshake was completed, else 0.
+    pub clean: c_int,
+    /// The peer's reason.
+    pub reason: tw_str,
+    /// What went wrong, or NULL.
+    pub error: *const tw_error,
+    /// The status of a server that refused the opening handshake, else 0.
+    pub http_status: c_int,
+}
+
+/// Header fields of a handshake. Borrowed: valid during the callback that got them.
+pub struct tw_headers<'a> {
+    headers: &'a Headers,
+    /// What `tw_header` handed out, with a NUL behind each.
+    given: RefCell<Vec<Text>>,
+}
+
+impl<'a> tw_headers<'a> {
+    pub(crate) fn new(headers: &'a Headers) -> Self {
+        Self { headers, given: RefCell::default() }
+    }
+}
+
+/// Looks up a header field by its name, in whatever case; the first one of that name.
+///
+/// Returns its value, NUL-ended, and stores its length in `len` unless that is NULL; returns NULL if
+/// there is none or an argument is NULL. Inside the callback that got `headers`, on its thread; the
+/// value is valid as long as `headers`.
+///
+/// # Safety
+///
+/// `headers` is NULL or came with the callback that runs; `name` is NULL or NUL-ended.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tw_header(
+    headers: *const tw_headers<'_>,
+    name: *const c_char,
+    len: *mut usize,
+) -> *const c_char {
+    guard::value(std::ptr::null(), || {
+        // SAFETY: NULL or valid, as the caller vouches.
+        let headers = unsafe { headers.as_ref() };
+        // SAFETY: NULL or NUL-ended, as the caller vouches.
+        let name = unsafe { edge::text(name, "name") };
+        let (Some(headers), Ok(Some(name))) = (headers, name) else { return std::ptr::null() };
+        let Some(value) = headers.headers.get(name) else { return std::ptr::null() };
+        let text = Text::new(value);
+        let str = text.as_str();
+        headers.given.borrow_mut().push(text);
+        // SAFETY: NULL or writable, as the caller vouches.
+        unsafe { edge::store_if_wanted(len, str.len) };
+        str.ptr
+    })
+}
+
+/// What a loop calls; one structure for a client connection or for all connections of a server. It
+/// is copied: later changes have no effect. A member that is NULL is not called.
+///
+/// For one connection: `on_open` at most once and before any message, `on_close` exactly once and
+/// last. Callbacks run only inside tw_loop_run, tw_loop_poll and tw_loop_free, or on the loop's own
+/// thread after tw_loop_start; never inside tw_send and the like, and never inside another callback.
+/// What they receive is borrowed and valid until they return. An exception that leaves a callback
+/// ends the process.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct tw_events {
+    /// sizeof(tw_events)
+    pub size: usize,
+    /// The opening handshake is done: tw_send is legal from now on.
+    pub on_open: Option<
+        unsafe extern "C-unwind" fn(ws: tw_ws, user: *mut c_void, opened: *const tw_open_ev<'_>),
+    >,
+    /// A whole message came in.
+    pub on_message:
+        Option<unsafe extern "C-unwind" fn(ws: tw_ws, user: *mut c_void, message: *const tw_msg)>,
+    /// Messages in pieces. Not built yet: must be NULL, else TW_EUNSUPPORTED.
+    pub on_chunk:
+        Option<unsafe extern "C-unwind" fn(ws: tw_ws, user: *mut c_void, chunk: *const tw_msg)>,
+    /// A ping came in; its pong is on its way already (RFC 6455 section 5.5.2).
+    pub on_ping:
+        Option<unsafe extern "C-unwind" fn(ws: tw_ws, user: *mut c_void, ping: *const tw_msg)>,
+    /// A pong came in, asked for or not (RFC 6455 section 5.5.3).
+    pub on_pong:
+        Option<unsafe extern "C-unwind" fn(ws: tw_ws, user: *mut c_void, pong: *const tw_msg)>,
+    /// The queue of output, which had passed `high_water`, fell under a quarter of it.
+    pub on_drain: Option<unsafe extern "C-unwind" fn(ws: tw_ws, user: *mut c_void, buffered: u64)>,
+    /// The connection fails; `on_close` follows at once.
+    pub on_error:
+        Option<unsafe extern "C-unwind" fn(ws: tw_ws, user: *mut c_void, error: *const tw_error)>,
+    /// The connection is over. Exactly once, always, and last: when it returns, the id is dead and
+    /// `user` is not touched again on its behalf.
+    pub on_close: Option<
+        unsafe extern "C-unwind" fn(ws: tw_ws, user: *mut c_void, closed: *const tw_close_ev),
+    >,
+}
+
+// SAFETY: `repr(C)`, the size first; the other members are nullable function pointers.
+unsafe impl SizedStruct for tw_events {
+    const NAME: &'static str = "tw_events";
+    const V1: usize = size_of::<Self>();
+}
+
+impl tw_events {
+    /// The events that an options structure points at.
+    ///
+    /// # Safety
+    ///
+    /// `from` is NULL or points at a structure that is as long as its size says.
+    pub(crate) unsafe fn read(from: *const Self) -> Result<Self, Failure> {
+        // SAFETY: the caller vouches for `from`.
+        let events = unsafe { edge::sized(from) }?;
+        if events.on_chunk.is_some() {
+            let hint = "tw_events.on_chunk: messages in pieces are not built yet";
+            return Err(Failure::new(TW_EUNSUPPORTED, hint));
+        }
+        Ok(events)
+    }
+}
+
+/// Text with a NUL behind it.
+pub(crate) struct Text(Vec<u8>);
+
+impl Text {
+    pub(crate) fn new(text: &str) -> Self {
+        let mut bytes = Vec::with_capacity(text.len() + 1);
+        bytes.extend_from_slice(text.as_bytes());
+        bytes.push(0);
+        Self(bytes)
+    }
+
+    /// Valid as long as `self`, also when that is moved.
+    pub(crate) fn as_str(&self) -> tw_str {
+        tw_str { ptr: self.0.as_ptr().cast(), len: self.0.len() - 1 }
+    }
+}
+
+impl tw_msg {
+    pub(crate) fn new(data: &[u8], flags: u32) -> Self {
+        Self { data: data.as_ptr().cast(), len: data.len(), flags, offset: 0 }
+    }
+}
+
+/// The flag of a kind of message.
+pub(crate) fn flag(kind: MessageKind) -> u32 {
+    match kind {
+        MessageKind::Text => TW_TEXT,
+        MessageKind::Binary => TW_BINARY,
+    }
+}
+
+/// An error as C sees it.
+pub(crate) fn error_of(error: &Error) -> tw_error {
+    tw_error::from(&Failure::from(error))
+}

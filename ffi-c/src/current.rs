@@ -1,0 +1,79 @@
+//! The callback that runs on this thread: the shortest way from a call of C to the loop.
+
+use std::cell::Cell;
+use std::ptr;
+
+use tightwire::Context;
+
+use crate::ids::Names;
+
+thread_local! {
+    static CURRENT: Cell<*const Frame> = const { Cell::new(ptr::null()) };
+}
+
+/// What a callback stands in.
+struct Frame {
+    names: *const Names,
+    context: *mut Context<'static>,
+    /// The connection that is being told of its end: known to C, gone from the loop.
+    ending: u64,
+}
+
+/// What a call of C finds of the callback it is made from.
+pub(crate) struct Inside<'a> {
+    /// How the callback's loop names its objects.
+    pub(crate) names: &'a Names,
+    /// The callback's loop.
+    pub(crate) context: &'a mut Context<'static>,
+    /// The connection whose `on_close` runs, or 0.
+    pub(crate) ending: u64,
+}
+
+/// Puts the callback that ran before, if any, back.
+struct Restore(*const Frame);
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        CURRENT.set(self.0);
+    }
+}
+
+/// Calls `callback` while calls of C on this thread find `context`.
+pub(crate) fn with_callback<R>(
+    names: &Names,
+    context: &mut Context<'_>,
+    ending: u64,
+    callback: impl FnOnce() -> R,
+) -> R {
+    let context: *mut Context<'_> = context;
+    let frame = Frame { names, context: context.cast(), ending };
+    let _restore = Restore(CURRENT.replace(&frame));
+    callback()
+}
+
+/// Whether a callback, of whatever loop, runs on this thread.
+pub(crate) fn is_inside() -> bool {
+    !CURRENT.get().is_null()
+}
+
+/// Whether a callback of the loop at `place` runs on this thread.
+pub(crate) fn is_inside_of(place: usize) -> bool {
+    inside(place, |_| ()).is_some()
+}
+
+/// Calls `act` with the callback that runs on this thread, if it is one of the loop at `place`.
+/// `act` calls nothing of C.
+pub(crate) fn inside<R>(place: usize, act: impl FnOnce(Inside<'_>) -> R) -> Option<R> {
+    // SAFETY: the frame is on the stack of `with_callback`, which this call came through.
+    let frame = unsafe { CURRENT.get().as_ref() }?;
+    // SAFETY: as the frame.
+    let names = unsafe { &*frame.names };
+    if names.place() != place {
+        return None;
+    }
+    // SAFETY: `with_callback` holds the only reference and does not use it before the callback
+    // returns. The calls of C in a callback come one after the other, and `act` makes none, so this
+    // is the only one in use. The longer lifetime does not get out of `act`.
+    let context = unsafe { &mut *frame.context };
+    Some(act(Inside { names, context, ending: frame.ending }))
+}

@@ -1,0 +1,267 @@
+//! A loop and what surrounds it: who drives it, and how others get at it meanwhile.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsRawFd, RawFd};
+use std::process;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{
+    Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError,
+};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tightwire::{EventLoop, LoopHandle};
+
+use crate::ids::Names;
+use crate::status::{TW_EBUSY, TW_EHANDLE, TW_EINTERNAL, TW_EREENTRANT, TW_ESHUTDOWN, tw_status};
+
+/// See the module.
+pub(crate) struct Home {
+    names: Arc<Names>,
+    handle: LoopHandle,
+    pid: u32,
+    /// The loop itself, locked for one turn or one call. `None` once it is gone.
+    engine: Mutex<Option<EventLoop>>,
+    /// A thread is inside `tw_loop_run` and its relatives.
+    driven: AtomicBool,
+    /// `tw_loop_free` was called.
+    ending: AtomicBool,
+    guests: Guests,
+    own_thread: Mutex<Option<JoinHandle<()>>>,
+    /// The grace that the loop's own thread is to end with.
+    grace: Mutex<Option<Duration>>,
+    descriptor: OnceLock<RawFd>,
+    /// The ports of the servers, by the server's number in the loop.
+    ports: Mutex<BTreeMap<u64, u16>>,
+}
+
+/// The thread that drives a loop, until this is dropped.
+pub(crate) struct Driver<'a>(Option<&'a Home>);
+
+impl Drop for Driver<'_> {
+    fn drop(&mut self) {
+        if let Some(home) = self.0 {
+            home.driven.store(false, Ordering::Release);
+        }
+    }
+}
+
+impl Driver<'_> {
+    /// Leaves the wheel to another thread, which adopts it.
+    pub(crate) fn hand_over(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Home {
+    pub(crate) fn new(names: Names, event_loop: EventLoop) -> Self {
+        Self {
+            names: Arc::new(names),
+            handle: event_loop.handle(),
+            pid: process::id(),
+            engine: Mutex::new(Some(event_loop)),
+            driven: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
+            guests: Guests::default(),
+            own_thread: Mutex::new(None),
+            grace: Mutex::new(None),
+            descriptor: OnceLock::new(),
+            ports: Mutex::new(BTreeMap::new()),
+        }
+    }
+
+    pub(crate) fn names(&self) -> &Arc<Names> {
+        &self.names
+    }
+
+    pub(crate) fn handle(&self) -> &LoopHandle {
+        &self.handle
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    pub(crate) fn ports(&self) -> MutexGuard<'_, BTreeMap<u64, u16>> {
+        lock(&self.ports)
+    }
+
+    /// Whether `tw_loop_free` was called.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
+    }
+
+    /// Becomes the only thread that drives the loop.
+    pub(crate) fn take_wheel(&self) -> Result<Driver<'_>, tw_status> {
+        if self.driven.swap(true, Ordering::Acquire) {
+            return Err(TW_EBUSY);
+        }
+        Ok(Driver(Some(self)))
+    }
+
+    /// Takes over the wheel that another thread took for this one.
+    pub(crate) fn adopt_wheel(&self) -> Driver<'_> {
+        Driver(Some(self))
+    }
+
+    /// One call of `step` with the loop; afterwards those who waited for it.
+    pub(crate) fn step<R>(
+        &self,
+        step: impl FnOnce(&mut EventLoop) -> Result<R, tightwire::Error>,
+    ) -> Result<R, tw_status> {
+        let mut engine = lock(&self.engine);
+        let event_loop = engine.as_mut().ok_or(TW_EHANDLE)?;
+        let result = step(event_loop).map_err(|_| TW_EINTERNAL);
+        drop(engine);
+        self.guests.wait_until_served();
+        result
+    }
+
+    /// Turns until somebody stops the loop.
+    pub(crate) fn run(&self) -> Result<(), tw_status> {
+        while !self.step(|event_loop| Ok(event_loop.take_stop()))? {
+            self.step(|event_loop| event_loop.turn(None))?;
+        }
+        Ok(())
+    }
+
+    /// The loop, if nobody uses it at this moment.
+    pub(crate) fn try_use<R>(&self, act: impl FnOnce(&mut EventLoop) -> R) -> Option<R> {
+        let mut engine = match self.engine.try_lock() {
+            Ok(engine) => engine,
+            Err(TryLockError::Poisoned(error)) => error.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        engine.as_mut().map(act)
+    }
+
+    /// The loop, as soon as the turn that another thread is in has ended.
+    ///
+    /// Not from a callback of this loop, which would wait for itself.
+    pub(crate) fn wait_and_use<R>(
+        &self,
+        act: impl FnOnce(&mut EventLoop) -> R,
+    ) -> Result<R, tw_status> {
+        let mut engine = match self.engine.try_lock() {
+            Ok(engine) => engine,
+            Err(TryLockError::Poisoned(error)) => error.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                self.guests.ring();
+                // Wakes the loop if it sleeps.
+                self.handle.post(Box::new(|_| {}));
+                let engine = lock(&self.engine);
+                self.guests.enter();
+                engine
+            }
+        };
+        let event_loop = engine.as_mut().ok_or(TW_ESHUTDOWN)?;
+        Ok(act(event_loop))
+    }
+
+    /// The loop's pollable descriptor. Never changes once it was asked for.
+    pub(crate) fn descriptor(&self, inside_callback: bool) -> Result<RawFd, tw_status> {
+        if let Some(descriptor) = self.descriptor.get() {
+            return Ok(*descriptor);
+        }
+        if inside_callback {
+            return Err(TW_EREENTRANT);
+        }
+        let descriptor = self.wait_and_use(|event_loop| event_loop.as_raw_fd())?;
+        Ok(*self.descriptor.get_or_init(|| descriptor))
+    }
+
+    /// Remembers the loop's own thread.
+    pub(crate) fn set_own_thread(&self, thread: JoinHandle<()>) {
+        // A thread from an earlier start has ended, or the wheel would not have been free.
+        drop(lock(&self.own_thread).replace(thread));
+    }
+
+    /// What the loop's own thread does.
+    pub(crate) fn serve(&self) {
+        // The failure of a poller, which only a broken system has, ends the thread.
+        let _ = self.run();
+        if let Some(grace) = *lock(&self.grace) {
+            self.shut_down(grace);
+        }
+    }
+
+    /// Ends everything: every connection gets its `on_close`, own thread joined, loop dropped.
+    pub(crate) fn end(&self, grace: Duration) -> Result<(), tw_status> {
+        if self.ending.swap(true, Ordering::AcqRel) {
+            return Err(TW_EHANDLE);
+        }
+        let own_thread = lock(&self.own_thread).take();
+        if let Some(own_thread) = own_thread {
+            *lock(&self.grace) = Some(grace);
+            self.handle.stop();
+            // Its panics were caught inside.
+            let _ = own_thread.join();
+        }
+        let driver = self.take_wheel().inspect_err(|_| self.ending.store(false, Ordering::Release));
+        let _driver = driver?;
+        self.shut_down(grace);
+        Ok(())
+    }
+
+    fn shut_down(&self, grace: Duration) {
+        let mut engine = lock(&self.engine);
+        if let Some(event_loop) = engine.as_mut() {
+            // A poller that fails leaves connections without their `on_close`; it is gone anyway.
+            let _ = event_loop.shutdown(grace);
+        }
+        let event_loop = engine.take();
+        drop(engine);
+        drop(event_loop);
+    }
+
+    /// In a forked child: closes the descriptors and says nothing to anybody. False the second time.
+    pub(crate) fn abandon(&self) -> bool {
+        if self.ending.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        let event_loop = match self.engine.try_lock() {
+            Ok(mut engine) => engine.take(),
+            // A thread of the parent was inside, which will never leave here.
+            Err(_) => None,
+        };
+        drop(event_loop);
+        true
+    }
+}
+
+/// Threads that wait for the loop between two turns. A mutex alone would let the driving thread
+/// lock it again and again.
+#[derive(Default)]
+struct Guests {
+    waiting: AtomicUsize,
+    lock: Mutex<()>,
+    served: Condvar,
+}
+
+impl Guests {
+    fn ring(&self) {
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The loop is locked for us.
+    fn enter(&self) {
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
+        drop(lock(&self.lock));
+        self.served.notify_all();
+    }
+
+    fn wait_until_served(&self) {
+        if self.waiting.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let mut held = lock(&self.lock);
+        while self.waiting.load(Ordering::Acquire) > 0 {
+            held = self.served.wait(held).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// What a panic could leave behind half done is the core's, which catches panics of callbacks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,28 @@
+//! The C ABI of tightwire: `include/tightwire.h`, function by function.
+//!
+//! Every object is a 64-bit id ([`ids`]), so that no pointer of ours can be stale in C. A call finds
+//! its loop in one of three ways: inside a callback of that loop through the thread's current
+//! [`Context`](tightwire::Context) ([`current`]), without a lock; else, while nobody drives the loop,
+//! by locking it ([`home`]); else through the loop's inbox.
+//!
+//! Pointers of C become references and slices in [`edge`], panics become `TW_EINTERNAL` in
+//! [`guard`], and what leaves a callback by unwinding ends the process there.
+#![expect(non_camel_case_types, reason = "the names of the C ABI")]
+
+pub mod callbacks;
+pub mod client;
+pub mod connections;
+pub mod loops;
+pub mod options;
+pub mod server;
+pub mod status;
+pub mod tls;
+
+mod bridge;
+mod current;
+mod edge;
+mod guard;
+mod home;
+mod ids;
+mod registry;
+mod signals;

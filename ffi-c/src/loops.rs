@@ -1,0 +1,216 @@
+//! Loops: making, driving, stopping and freeing them.
+
+use std::ffi::{c_int, c_void};
+use std::thread;
+use std::time::Duration;
+
+use tightwire::EventLoop;
+
+use crate::bridge::User;
+use crate::callbacks::tw_loop;
+use crate::current;
+use crate::edge;
+use crate::guard;
+use crate::home::Home;
+use crate::ids::{Kind, Names, Parts};
+use crate::options::tw_loop_opts;
+use crate::registry::{self, Entered};
+use crate::signals;
+use crate::status::{
+    Failure, TW_EHANDLE, TW_EINVAL, TW_ENOMEM, TW_EREENTRANT, tw_error, tw_status,
+};
+
+/// Makes a loop; pick one way to drive it: tw_loop_run, tw_loop_poll or tw_loop_start.
+///
+/// `options` may be NULL for the defaults. TW_OK and the id in `out`, or TW_EINVAL for a bad
+/// argument, TW_EUNSUPPORTED for an option that this library does not know, TW_ENOMEM when the
+/// system gave no descriptors or 1023 loops exist. Any thread. End it with tw_loop_free.
+///
+/// # Safety
+///
+/// The pointers are NULL or valid, and `options` is as long as its size says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tw_loop_new(
+    options: *const tw_loop_opts,
+    out: *mut tw_loop,
+    error: *mut tw_error,
+) -> tw_status {
+    let body = || {
+        if out.is_null() {
+            return Err(Failure::argument("out is NULL"));
+        }
+        // SAFETY: the caller vouches for `options`.
+        let options = unsafe { tw_loop_opts::read(options) }?;
+        let id = registry::settle(|place, base| {
+            let event_loop = EventLoop::with_options(options)?;
+            Ok::<_, Failure>(Home::new(Names::new(place, base), event_loop))
+        })?;
+        // SAFETY: the caller vouches for `out`.
+        Ok(unsafe { edge::store(out, id) }?)
+    };
+    // SAFETY: the caller vouches for `error`.
+    unsafe { guard::reported(error, body) }
+}
+
+/// Drives the loop on this thread until tw_loop_stop is called. Callbacks run in here.
+///
+/// TW_OK once it was stopped; TW_EHANDLE, TW_EFORKED; TW_EBUSY while another thread drives the loop,
+/// TW_EREENTRANT from a callback. Any thread, one at a time.
+#[unsafe(no_mangle)]
+pub extern "C" fn tw_loop_run(id: tw_loop) -> tw_status {
+    guard::status(|| {
+        let home = enter_to_drive(id)?;
+        let _driver = home.take_wheel()?;
+        home.run()
+    })
+}
+
+/// Waits for something to do, for `timeout_ms` at most, and does it once. Callbacks run in here. 0
+/// never waits, a negative timeout waits as long as it takes. May return early.
+///
+/// TW_OK, also when nothing happened; TW_EHANDLE, TW_EFORKED; TW_EBUSY while another thread drives
+/// the loop, TW_EREENTRANT from a callback. Any thread, one at a time.
+#[unsafe(no_mangle)]
+pub extern "C" fn tw_loop_poll(id: tw_loop, timeout_ms: c_int) -> tw_status {
+    guard::status(|| {
+        let home = enter_to_drive(id)?;
+        let _driver = home.take_wheel()?;
+        let timeout = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
+        home.step(|event_loop| {
+            // A stop ends this wait, be it asked for before or meanwhile.
+            let stopped = event_loop.take_stop();
+            let turned = event_loop.turn(if stopped { Some(Duration::ZERO) } else { timeout });
+            event_loop.take_stop();
+            turned
+        })
+    })
+}
+
+/// Has a thread of the library drive the loop until tw_loop_stop or tw_loop_free. The thread is
+/// named `tw-loop` and blocks all signals; callbacks run on it.
+///
+/// TW_OK; TW_EHANDLE, TW_EFORKED; TW_EBUSY while the loop is driven; TW_ENOMEM without a thread. Any
+/// thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn tw_loop_start(id: tw_loop) -> tw_status {
+    guard::status(|| {
+        let home = registry::enter(id)?;
+        // The new thread takes the wheel over from here.
+        let driver = home.take_wheel()?;
+        let serve = move || {
+            // `tw_loop_free` joins this thread before the id dies.
+            let Ok(home) = registry::enter(id) else { return };
+            let _driver = home.adopt_wheel();
+            // A panic of ours ends the thread; there is nobody to report it to.
+            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| home.serve()));
+        };
+        let named = thread::Builder::new().name("tw-loop".to_owned());
+        let spawned = signals::blocked(|| named.spawn(serve)).map_err(|_| TW_ENOMEM)?;
+        driver.hand_over();
+        home.set_own_thread(spawned);
+        Ok(())
+    })
+}
+
+/// Stores the loop's pollable descriptor (POSIX) in `out`.
+///
+/// It is readable exactly while tw_loop_poll with timeout 0 has work, timers included, and never
+/// changes. Register it once, for reading, level-triggered. The loop owns it: do not read or close
+/// it. Ask for it before the first connection if you can.
+///
+/// TW_OK; TW_EHANDLE, TW_EFORKED; TW_EINVAL if `out` is NULL; TW_EREENTRANT if the first call for this
+/// loop comes from a callback. Any thread.
+///
+/// # Safety
+///
+/// `out` is NULL or may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tw_loop_fd(id: tw_loop, out: *mut libc::intptr_t) -> tw_status {
+    guard::status(|| {
+        if out.is_null() {
+            return Err(TW_EINVAL);
+        }
+        let home = registry::enter(id)?;
+        let descriptor = home.descriptor(current::is_inside())?;
+        let descriptor = libc::intptr_t::try_from(descriptor).map_err(|_| TW_EINVAL)?;
+        // SAFETY: the caller vouches for `out`.
+        unsafe { edge::store(out, descriptor) }
+    })
+}
+
+/// Makes the tw_loop_run or tw_loop_poll that is in progress return after its turn, else the next
+/// one at once. Ends the loop's own thread. Connections stay as they are.
+///
+/// TW_OK; TW_EHANDLE, TW_EFORKED. Any thread, any callback, and any signal handler: it takes no lock
+/// and allocates nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn tw_loop_stop(id: tw_loop) -> tw_status {
+    guard::status(|| {
+        registry::enter(id)?.handle().stop();
+        Ok(())
+    })
+}
+
+/// Ends a loop: stops listening, closes every connection with 1001, turns for up to `grace_ms`,
+/// aborts what is left, delivers every `on_close`, joins the loop's own thread and frees everything.
+/// Callbacks run in here, or on the loop's own thread if it has one. Then the id is dead.
+///
+/// TW_OK; TW_EHANDLE, also for a second call; TW_EBUSY while another thread is in tw_loop_run or
+/// tw_loop_poll; TW_EREENTRANT from a callback: use tw_loop_stop there. Any thread. In a forked child
+/// it closes the child's descriptors, sends nothing, and calls nothing.
+#[unsafe(no_mangle)]
+pub extern "C" fn tw_loop_free(id: tw_loop, grace_ms: u32) -> tw_status {
+    guard::status(|| {
+        if current::is_inside() {
+            return Err(TW_EREENTRANT);
+        }
+        let home = registry::enter_any_process(id)?;
+        if home.pid() == std::process::id() {
+            home.end(Duration::from_millis(grace_ms.into()))?;
+        } else if !home.abandon() {
+            return Err(TW_EHANDLE);
+        }
+        drop(home.retire());
+        Ok(())
+    })
+}
+
+/// Has `function` called with `user` by the thread that drives the loop, once and soon, in a turn
+/// after this call. Functions run in the order of their posts. What waits when the loop is freed is
+/// called by tw_loop_free.
+///
+/// TW_OK; TW_EHANDLE, TW_EFORKED; TW_EINVAL if `function` is NULL; TW_ESHUTDOWN when the loop is being
+/// freed. Any thread, any callback.
+///
+/// # Safety
+///
+/// `function` may be called with `user` on the thread that drives the loop.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tw_post(
+    id: tw_loop,
+    function: Option<unsafe extern "C-unwind" fn(user: *mut c_void)>,
+    user: *mut c_void,
+) -> tw_status {
+    guard::status(|| {
+        let function = function.ok_or(TW_EINVAL)?;
+        let home = registry::enter(id)?;
+        let (names, user) = (std::sync::Arc::clone(home.names()), User(user));
+        let posted = home.handle().post(Box::new(move |context| {
+            let user = user;
+            current::with_callback(&names, context, 0, || {
+                // SAFETY: a function of the application, given for this.
+                guard::callback("tw_post", || unsafe { function(user.0) });
+            });
+        }));
+        if posted { Ok(()) } else { Err(crate::status::TW_ESHUTDOWN) }
+    })
+}
+
+fn enter_to_drive(id: tw_loop) -> Result<Entered, tw_status> {
+    if current::is_inside() {
+        // A dead id is worth more than the place it is used in.
+        Parts::of(id, Kind::Loop).ok_or(TW_EHANDLE)?;
+        return Err(TW_EREENTRANT);
+    }
+    registry::enter(id)
+}

@@ -1,0 +1,203 @@
+//! Settings that clients and servers share, and those of a loop.
+
+use std::time::Duration;
+
+use tightwire::{LoopOptions, Tuning};
+
+use crate::edge::{self, SizedStruct};
+use crate::status::Failure;
+
+/// Switches a time limit off.
+pub const TW_NEVER: u32 = 0xffff_ffff;
+
+/// Limits and times of a connection. All members zero means all defaults.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct tw_tuning {
+    /// sizeof(tw_tuning)
+    pub size: usize,
+    /// Largest message that is received, in bytes; 16 MiB. A larger one fails the connection with
+    /// close code 1009 (RFC 6455 section 7.4.1).
+    pub max_message: u64,
+    /// Payload bytes that may be queued for sending; 16 MiB. tw_send gives TW_EAGAIN beyond it. One
+    /// message may overshoot, so that a longer one can be sent on an empty queue.
+    pub max_buffered: u64,
+    /// Queued bytes from which on a sender should wait for `on_drain`, which comes below a quarter
+    /// of it; 64 KiB.
+    pub high_water: u64,
+    /// For resolving, connecting, TLS and the opening handshake together; 10000.
+    pub open_timeout_ms: u32,
+    /// From our Close frame to the peer's; 5000.
+    pub close_timeout_ms: u32,
+    /// From the end of the closing handshake, or a failure, to the end of the TCP stream; 2000.
+    pub linger_ms: u32,
+    /// How long queued output may make no progress at all; 30000.
+    pub write_timeout_ms: u32,
+    /// After this much silence a ping is sent; 20000.
+    pub ping_interval_ms: u32,
+    /// How long to wait for any byte after that ping; 20000.
+    pub ping_timeout_ms: u32,
+    /// Largest HTTP head of the opening handshake, in bytes; 16 KiB.
+    pub max_head: u32,
+    /// Most header fields of the opening handshake; 100.
+    pub max_fields: u32,
+    /// Most empty fragments of one message; 256.
+    pub max_empty_fragments: u32,
+    /// None are defined: 0.
+    pub flags: u32,
+}
+
+// SAFETY: `repr(C)`, the size first, numbers only.
+unsafe impl SizedStruct for tw_tuning {
+    const NAME: &'static str = "tw_tuning";
+    const V1: usize = size_of::<Self>();
+}
+
+impl tw_tuning {
+    /// The settings that an options structure points at; NULL means the defaults.
+    ///
+    /// # Safety
+    ///
+    /// `from` is NULL or points at a structure that is as long as its size says.
+    pub(crate) unsafe fn read(from: *const Self) -> Result<Tuning, Failure> {
+        let default = Tuning::default();
+        // SAFETY: the caller vouches for `from`.
+        let Some(given) = (unsafe { edge::sized_or_none(from) })? else { return Ok(default) };
+        no_flags(given.flags, "tw_tuning.flags")?;
+        Ok(Tuning {
+            max_message: bytes(given.max_message, default.max_message),
+            max_empty_fragments: match given.max_empty_fragments {
+                0 => default.max_empty_fragments,
+                count => count,
+            },
+            max_head: bytes(given.max_head.into(), default.max_head),
+            max_fields: bytes(given.max_fields.into(), default.max_fields),
+            high_water: bytes(given.high_water, default.high_water),
+            max_send_buffer: bytes(given.max_buffered, default.max_send_buffer),
+            open_timeout: time(given.open_timeout_ms, default.open_timeout),
+            close_timeout: time(given.close_timeout_ms, default.close_timeout),
+            linger: time(given.linger_ms, default.linger),
+            write_timeout: time(given.write_timeout_ms, default.write_timeout),
+            ping_interval: time(given.ping_interval_ms, default.ping_interval),
+            ping_timeout: time(given.ping_timeout_ms, default.ping_timeout),
+        })
+    }
+}
+
+fn bytes(given: u64, default: usize) -> usize {
+    match given {
+        0 => default,
+        // More than an address space holds is no limit.
+        count => usize::try_from(count).unwrap_or(usize::MAX),
+    }
+}
+
+fn time(given: u32, default: Option<Duration>) -> Option<Duration> {
+    match given {
+        0 => default,
+        TW_NEVER => None,
+        milliseconds => Some(Duration::from_millis(milliseconds.into())),
+    }
+}
+
+/// Refuses flags where none are defined.
+pub(crate) fn no_flags(flags: u32, name: &str) -> Result<(), Failure> {
+    if flags == 0 {
+        return Ok(());
+    }
+    Err(Failure::argument(format_args!("{name}: unknown flag in {flags:#x}")))
+}
+
+/// Settings of a loop. All members zero means all defaults.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct tw_loop_opts {
+    /// sizeof(tw_loop_opts)
+    pub size: usize,
+    /// None are defined: 0.
+    pub flags: u32,
+    /// Reads of one connection in one turn; 16. One with more to read goes on in the next turn,
+    /// after the others.
+    pub reads_per_turn: u32,
+}
+
+// SAFETY: `repr(C)`, the size first, numbers only.
+unsafe impl SizedStruct for tw_loop_opts {
+    const NAME: &'static str = "tw_loop_opts";
+    const V1: usize = size_of::<Self>();
+}
+
+impl tw_loop_opts {
+    /// The settings that `tw_loop_new` got; NULL means the defaults.
+    ///
+    /// # Safety
+    ///
+    /// `from` is NULL or points at a structure that is as long as its size says.
+    pub(crate) unsafe fn read(from: *const Self) -> Result<LoopOptions, Failure> {
+        let mut options = LoopOptions::default();
+        // SAFETY: the caller vouches for `from`.
+        let Some(given) = (unsafe { edge::sized_or_none(from) })? else { return Ok(options) };
+        no_flags(given.flags, "tw_loop_opts.flags")?;
+        if given.reads_per_turn > 0 {
+            options.reads_per_turn = given.reads_per_turn;
+        }
+        Ok(options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::{TW_EINVAL, TW_EUNSUPPORTED};
+
+    fn blank() -> tw_tuning {
+        // SAFETY: numbers only.
+        let mut made: tw_tuning = unsafe { std::mem::zeroed() };
+        made.size = size_of::<tw_tuning>();
+        made
+    }
+
+    fn read(given: &tw_tuning) -> Result<Tuning, Failure> {
+        // SAFETY: the tests keep `size` within the structure, or the call refuses it.
+        unsafe { tw_tuning::read(given) }
+    }
+
+    #[test]
+    fn zero_means_the_defaults() {
+        assert_eq!(read(&blank()).unwrap(), Tuning::default());
+    }
+
+    #[test]
+    fn never_switches_a_time_off() {
+        let given = tw_tuning { ping_interval_ms: TW_NEVER, close_timeout_ms: 7, ..blank() };
+        let tuning = read(&given).unwrap();
+        assert_eq!(tuning.ping_interval, None);
+        assert_eq!(tuning.close_timeout, Some(Duration::from_millis(7)));
+    }
+
+    #[test]
+    fn sizes_that_cannot_be_are_refused() {
+        for size in [0, 1, size_of::<tw_tuning>() - 1, usize::MAX] {
+            let failure = read(&tw_tuning { size, ..blank() }).unwrap_err();
+            assert_eq!(failure.code(), TW_EINVAL, "size {size}");
+        }
+    }
+
+    #[test]
+    fn members_of_later_versions_may_only_be_zero() {
+        #[repr(C)]
+        struct Later {
+            known: tw_tuning,
+            later: [u32; 2],
+        }
+        let mut given = Later { known: blank(), later: [0, 0] };
+        given.known.size = size_of::<Later>();
+        let from = (&raw const given).cast();
+        // SAFETY: as long as its size says.
+        assert_eq!(unsafe { tw_tuning::read(from) }.unwrap(), Tuning::default());
+        given.later[1] = 1;
+        // SAFETY: as long as its size says.
+        let failure = unsafe { tw_tuning::read((&raw const given).cast()) }.unwrap_err();
+        assert_eq!(failure.code(), TW_EUNSUPPORTED);
+    }
+}

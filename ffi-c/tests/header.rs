@@ -1,0 +1,202 @@
+//! `include/tightwire.h` is what cbindgen makes of `src/`. `UPDATE=1` rewrites it and the committed
+//! layout; without it both are compared, and the header is compiled in every dialect.
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Once;
+
+fn package() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The folder of the header, which is up to date, or rewritten if that was asked for.
+fn include() -> PathBuf {
+    static CHECKED: Once = Once::new();
+    let folder = package().join("../include");
+    CHECKED.call_once(|| {
+        if env::var_os("UPDATE").is_some() {
+            fs::write(folder.join("tightwire.h"), generate()).unwrap();
+        }
+    });
+    folder
+}
+
+fn scratch(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+/// Compares a committed file with what it should be, or rewrites it.
+fn compare(path: &Path, made: &str) {
+    if env::var_os("UPDATE").is_some() {
+        fs::write(path, made).unwrap();
+    }
+    let committed = fs::read_to_string(path).unwrap_or_default();
+    assert_eq!(committed, made, "{} is stale: run `make header`", path.display());
+}
+
+/// Comments as people write them: short ones on one line, no word on Rust's safety (what those
+/// sections say stands in the texts already).
+fn with_plain_comments(header: &str) -> String {
+    let mut made = String::new();
+    let mut comment: Option<Vec<&str>> = None;
+    for line in header.lines() {
+        let trimmed = line.trim();
+        match (&mut comment, trimmed) {
+            (None, "/*") => comment = Some(Vec::new()),
+            (Some(lines), "*/") => {
+                let indent = " ".repeat(line.len() - trimmed.len() - 1);
+                made.push_str(&plain_comment(&indent, lines));
+                comment = None;
+            }
+            (Some(lines), text) => lines.push(text),
+            (None, _) => writeln!(made, "{}", line.trim_end()).unwrap(),
+        }
+    }
+    made
+}
+
+fn plain_comment(indent: &str, lines: &[&str]) -> String {
+    let end = lines.iter().position(|line| *line == "# Safety").unwrap_or(lines.len());
+    let mut lines = &lines[..end];
+    while let [rest @ .., ""] = lines {
+        lines = rest;
+    }
+    match lines {
+        [line] if line.len() + indent.len() < 100 => format!("{indent}/* {line} */\n"),
+        [first, rest @ ..] => {
+            let mut text = format!("{indent}/* {first}\n");
+            for line in rest {
+                text.push_str(format!("{indent} * {line}").trim_end());
+                text.push('\n');
+            }
+            text + indent + " */\n"
+        }
+        [] => String::new(),
+    }
+}
+
+/// Flags and times are unsigned in C too.
+fn with_unsigned_constants(header: &str) -> String {
+    let signed = ["TW_E", "TW_OK", "TW_STR_"];
+    let mut made = String::new();
+    for line in header.lines() {
+        let constant = line.strip_prefix("#define ").and_then(|rest| rest.split_once(' '));
+        let unsigned = constant.is_some_and(|(name, value)| {
+            value.parse::<u32>().is_ok() && !signed.iter().any(|prefix| name.starts_with(prefix))
+        });
+        writeln!(made, "{line}{}", if unsigned { "u" } else { "" }).unwrap();
+    }
+    made
+}
+
+fn generate() -> String {
+    let config = cbindgen::Config::from_file(package().join("cbindgen.toml")).unwrap();
+    let bindings = cbindgen::Builder::new().with_crate(package()).with_config(config).generate();
+    let mut made = Vec::new();
+    bindings.unwrap().write(&mut made);
+    with_unsigned_constants(&with_plain_comments(&String::from_utf8(made).unwrap()))
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} failed:\n{errors}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_header_is_what_the_source_says() {
+    compare(&include().join("tightwire.h"), &generate());
+}
+
+#[test]
+fn every_function_tells_what_it_returns_and_which_threads_may_call_it() {
+    let header = generate();
+    for (at, _) in header.match_indices("\nTW_API") {
+        let comment_at = header[..at].rfind("/*").unwrap();
+        let comment = &header[comment_at..at];
+        let name = header[at..].split('(').next().unwrap();
+        assert!(comment.trim_end().ends_with("*/"), "{name} has no documentation");
+        let threads = comment.contains("thread");
+        assert!(threads, "{name} does not say which threads may call it");
+    }
+}
+
+#[test]
+fn the_header_compiles_in_every_dialect() {
+    let source = scratch("includes_twice.c");
+    fs::write(&source, "#include <tightwire.h>\n#include <tightwire.h>\nint none;\n").unwrap();
+    let warnings = ["-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only"];
+    for dialect in ["c89", "c99", "c11", "c17"] {
+        let mut gcc = Command::new("gcc");
+        gcc.args(warnings).args(["-Wstrict-prototypes", "-x", "c"]).arg(format!("-std={dialect}"));
+        run(gcc.arg("-I").arg(include()).arg(&source));
+    }
+    for dialect in ["c++98", "c++11", "c++14", "c++17", "c++20"] {
+        let mut gxx = Command::new("g++");
+        gxx.args(warnings).args(["-x", "c++"]).arg(format!("-std={dialect}"));
+        run(gxx.arg("-I").arg(include()).arg(&source));
+    }
+}
+
+#[test]
+fn the_wrapper_compiles_in_every_dialect() {
+    let source = scratch("includes_wrapper.cpp");
+    fs::write(&source, "#include <tightwire.hpp>\n#include <tightwire.hpp>\nint none;\n").unwrap();
+    for dialect in ["c++11", "c++14", "c++17", "c++20"] {
+        let mut gxx = Command::new("g++");
+        gxx.args(["-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only"]);
+        run(gxx.arg(format!("-std={dialect}")).arg("-I").arg(include()).arg(&source));
+    }
+}
+
+/// Members of structures, in the order of the header: `(structure, member)`.
+fn members(header: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut inside = false;
+    let mut names: Vec<String> = Vec::new();
+    for line in header.lines() {
+        let line = line.trim();
+        if line.starts_with("typedef struct ") && line.ends_with('{') {
+            inside = true;
+            names.clear();
+        } else if let (true, Some(name)) = (inside, line.strip_prefix("} ")) {
+            let name = name.trim_end_matches(';');
+            found.push((name.to_owned(), String::new()));
+            found.extend(names.drain(..).map(|member| (name.to_owned(), member)));
+            inside = false;
+        } else if inside && line.ends_with(';') && !line.starts_with(['*', '/']) {
+            let member = match line.split_once("(*") {
+                Some((_, rest)) => rest.split(')').next().unwrap(),
+                None => line.trim_end_matches(';').rsplit([' ', '*']).next().unwrap(),
+            };
+            names.push(member.split('[').next().unwrap().to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn the_layout_of_structures_never_changes_but_at_the_end() {
+    let header = generate();
+    let members = members(&header);
+    assert!(members.iter().any(|(name, member)| name == "tw_events" && member == "on_close"));
+    let mut source = String::from("#include <stdio.h>\n#include <tightwire.h>\nint main(void) {\n");
+    for (name, member) in &members {
+        let (label, value) = match member.as_str() {
+            "" => (name.clone(), format!("sizeof({name})")),
+            member => (format!("  {name}.{member}"), format!("offsetof({name}, {member})")),
+        };
+        writeln!(source, "  printf(\"{label} %u\\n\", (unsigned){value});").unwrap();
+    }
+    source.push_str("  return 0;\n}\n");
+    let (path, program) = (scratch("layout.c"), scratch("layout"));
+    fs::write(&path, source).unwrap();
+    run(Command::new("gcc").arg("-I").arg(include()).arg(&path).arg("-o").arg(&program));
+    let made = run(&mut Command::new(&program));
+    let name = format!("tests/layout-{}.txt", env::consts::ARCH);
+    compare(&package().join(name), &made);
+}

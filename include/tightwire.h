@@ -1,0 +1,629 @@
+/* tightwire: WebSocket client and server (RFC 6455).
+ *
+ * Generated from ffi-c/src by `make header`; do not edit.
+ *
+ * - Objects are 64-bit ids, never pointers, never used twice; 0 is none. Any call with any id, from any
+ *   thread, at any time is defined: an id that is dead, foreign or of another kind gives TW_EHANDLE.
+ * - Structures with a `size` begin with it: set it to sizeof and all else that you do not need to zero.
+ *   Members are only ever added at the end.
+ * - What you pass is read during the call and not kept; what callbacks receive is valid until they
+ *   return. No memory is ever handed over for freeing.
+ * - No call raises SIGPIPE, changes signal handlers or the environment, or needs a global set-up.
+ */
+#ifndef TIGHTWIRE_H
+#define TIGHTWIRE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if !defined(TW_API)
+# if defined(_WIN32) && !defined(TW_STATIC)
+#  define TW_API __declspec(dllimport)
+# else
+#  define TW_API
+# endif
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+
+/* A text message (RFC 6455 section 5.6). */
+#define TW_TEXT 1u
+
+/* A binary message (RFC 6455 section 5.6). */
+#define TW_BINARY 2u
+
+/* Do not compress this message. */
+#define TW_NODEFLATE 16u
+
+/* More of the message follows. Not built yet: TW_EUNSUPPORTED. */
+#define TW_MORE 4u
+
+/* The URL, for tw_get_str. */
+#define TW_STR_URL 1
+
+/* The agreed subprotocol, for tw_get_str; empty before the connection is open. */
+#define TW_STR_PROTOCOL 2
+
+/* The agreed extensions, for tw_get_str; empty before the connection is open. */
+#define TW_STR_EXTENSIONS 3
+
+/* The peer's address and port, for tw_get_str; empty before the connection is open. */
+#define TW_STR_REMOTE 4
+
+/* Switches a time limit off. */
+#define TW_NEVER 4294967295u
+
+/* Done. */
+#define TW_OK 0
+
+/* An argument is NULL, has a bad size or an unknown flag, or is not legal otherwise. */
+#define TW_EINVAL 1
+
+/* The id is dead, of another kind, or never existed. */
+#define TW_EHANDLE 2
+
+/* Not legal in this readyState. */
+#define TW_ESTATE 3
+
+/* `max_buffered` payload bytes are queued: the message was not taken; wait for `on_drain`. */
+#define TW_EAGAIN 4
+
+/* Another thread drives the loop. */
+#define TW_EBUSY 5
+
+/* Driving or freeing a loop from inside a callback. */
+#define TW_EREENTRANT 6
+
+/* Too long for its place, or over a limit. */
+#define TW_ETOOBIG 7
+
+/* The system gave no memory, no descriptor or no thread. */
+#define TW_ENOMEM 8
+
+/* This library is built without it, or the structure is newer than the library. */
+#define TW_EUNSUPPORTED 9
+
+/* The loop belongs to the parent process. */
+#define TW_EFORKED 10
+
+/* A bug in the library: a panic was caught. */
+#define TW_EINTERNAL 11
+
+/* A deadline passed. */
+#define TW_ETIMEDOUT 12
+
+/* The loop is being freed, or the application gave the connection up. */
+#define TW_ESHUTDOWN 13
+
+/* The name could not be resolved. */
+#define TW_EDNS 20
+
+/* No address accepted the connection, or the address cannot be listened on. */
+#define TW_ECONNECT 21
+
+/* The proxy refused. */
+#define TW_EPROXY 22
+
+/* TLS failed. */
+#define TW_ETLS 23
+
+/* The certificate did not verify: name, trust or expiry. */
+#define TW_ECERT 24
+
+/* The opening handshake failed; see `http_status` of `tw_close_ev`. */
+#define TW_EHANDSHAKE 25
+
+/* The peer broke the protocol. */
+#define TW_EPROTO 26
+
+/* Text that is not UTF-8. */
+#define TW_EUTF8 27
+
+/* The stream ended without a closing handshake. */
+#define TW_ERESET 28
+
+/* Takes any certificate from anybody: encrypted, but everyone on the way can read and change it. */
+#define TW_TLS_DANGER_NO_VERIFY 1u
+
+/* Trusts the given certificates only, not those of the platform. */
+#define TW_TLS_ONLY_THESE_CAS 2u
+
+/* Header fields of a handshake. Borrowed: valid during the callback that got them. */
+typedef struct tw_headers tw_headers;
+
+/* What a call came to: 0 or one of the positive `TW_E...` numbers. They are part of the ABI and
+ * never change.
+ */
+typedef int tw_status;
+
+/* An event loop. */
+typedef uint64_t tw_loop;
+
+/* Trust and keys for TLS. */
+typedef uint64_t tw_tls;
+
+/* Limits and times of a connection. All members zero means all defaults. */
+typedef struct tw_tuning {
+  /* sizeof(tw_tuning) */
+  size_t size;
+  /* Largest message that is received, in bytes; 16 MiB. A larger one fails the connection with
+   * close code 1009 (RFC 6455 section 7.4.1).
+   */
+  uint64_t max_message;
+  /* Payload bytes that may be queued for sending; 16 MiB. tw_send gives TW_EAGAIN beyond it. One
+   * message may overshoot, so that a longer one can be sent on an empty queue.
+   */
+  uint64_t max_buffered;
+  /* Queued bytes from which on a sender should wait for `on_drain`, which comes below a quarter
+   * of it; 64 KiB.
+   */
+  uint64_t high_water;
+  /* For resolving, connecting, TLS and the opening handshake together; 10000. */
+  uint32_t open_timeout_ms;
+  /* From our Close frame to the peer's; 5000. */
+  uint32_t close_timeout_ms;
+  /* From the end of the closing handshake, or a failure, to the end of the TCP stream; 2000. */
+  uint32_t linger_ms;
+  /* How long queued output may make no progress at all; 30000. */
+  uint32_t write_timeout_ms;
+  /* After this much silence a ping is sent; 20000. */
+  uint32_t ping_interval_ms;
+  /* How long to wait for any byte after that ping; 20000. */
+  uint32_t ping_timeout_ms;
+  /* Largest HTTP head of the opening handshake, in bytes; 16 KiB. */
+  uint32_t max_head;
+  /* Most header fields of the opening handshake; 100. */
+  uint32_t max_fields;
+  /* Most empty fragments of one message; 256. */
+  uint32_t max_empty_fragments;
+  /* None are defined: 0. */
+  uint32_t flags;
+} tw_tuning;
+
+/* A client or server connection. */
+typedef uint64_t tw_ws;
+
+/* A borrowed string. A NUL follows it too; it may contain NUL characters itself where a peer sent
+ * them.
+ */
+typedef struct tw_str {
+  /* Never NULL in what the library hands out. */
+  const char *ptr;
+  /* Length in bytes, without the NUL. */
+  size_t len;
+} tw_str;
+
+/* What the opening handshake settled. Borrowed: valid during `on_open`. */
+typedef struct tw_open_ev {
+  /* The URL; on a server the one that the client asked for. */
+  struct tw_str url;
+  /* The agreed subprotocol, empty if there is none (RFC 6455 section 1.9). */
+  struct tw_str protocol;
+  /* The agreed extensions, empty if there are none. */
+  struct tw_str extensions;
+  /* The peer's address and port. */
+  struct tw_str remote;
+  /* Header fields of the peer's half of the handshake; see tw_header. */
+  const struct tw_headers *headers;
+} tw_open_ev;
+
+/* A message, or what a ping or pong carried. Borrowed: valid during the callback. */
+typedef struct tw_msg {
+  /* The payload; no NUL follows. Never NULL. */
+  const void *data;
+  /* Its length in bytes. */
+  size_t len;
+  /* TW_TEXT or TW_BINARY; text is valid UTF-8. 0 for pings and pongs. */
+  uint32_t flags;
+  /* Where the payload belongs in its message: 0, since messages come whole. */
+  uint64_t offset;
+} tw_msg;
+
+/* Why a call failed. May be NULL wherever it is asked for; filled upon failure only. This
+ * structure never grows.
+ */
+typedef struct tw_error {
+  /* One of the `TW_E...` numbers. */
+  int code;
+  /* The `errno` behind it, or 0. */
+  int sys;
+  /* What happened, for people; ends with NUL. */
+  char text[248];
+} tw_error;
+
+/* How a connection ended. Borrowed: valid during `on_close`. */
+typedef struct tw_close_ev {
+  /* The peer's close code; 1005 if its Close frame had none, 1006 if there was no closing
+   * handshake (RFC 6455 section 7.1.5).
+   */
+  int code;
+  /* 1 if the closing handshake was completed, else 0. */
+  int clean;
+  /* The peer's reason. */
+  struct tw_str reason;
+  /* What went wrong, or NULL. */
+  const struct tw_error *error;
+  /* The status of a server that refused the opening handshake, else 0. */
+  int http_status;
+} tw_close_ev;
+
+/* What a loop calls; one structure for a client connection or for all connections of a server. It
+ * is copied: later changes have no effect. A member that is NULL is not called.
+ *
+ * For one connection: `on_open` at most once and before any message, `on_close` exactly once and
+ * last. Callbacks run only inside tw_loop_run, tw_loop_poll and tw_loop_free, or on the loop's own
+ * thread after tw_loop_start; never inside tw_send and the like, and never inside another callback.
+ * What they receive is borrowed and valid until they return. An exception that leaves a callback
+ * ends the process.
+ */
+typedef struct tw_events {
+  /* sizeof(tw_events) */
+  size_t size;
+  /* The opening handshake is done: tw_send is legal from now on. */
+  void (*on_open)(tw_ws ws, void *user, const struct tw_open_ev *opened);
+  /* A whole message came in. */
+  void (*on_message)(tw_ws ws, void *user, const struct tw_msg *message);
+  /* Messages in pieces. Not built yet: must be NULL, else TW_EUNSUPPORTED. */
+  void (*on_chunk)(tw_ws ws, void *user, const struct tw_msg *chunk);
+  /* A ping came in; its pong is on its way already (RFC 6455 section 5.5.2). */
+  void (*on_ping)(tw_ws ws, void *user, const struct tw_msg *ping);
+  /* A pong came in, asked for or not (RFC 6455 section 5.5.3). */
+  void (*on_pong)(tw_ws ws, void *user, const struct tw_msg *pong);
+  /* The queue of output, which had passed `high_water`, fell under a quarter of it. */
+  void (*on_drain)(tw_ws ws, void *user, uint64_t buffered);
+  /* The connection fails; `on_close` follows at once. */
+  void (*on_error)(tw_ws ws, void *user, const struct tw_error *error);
+  /* The connection is over. Exactly once, always, and last: when it returns, the id is dead and
+   * `user` is not touched again on its behalf.
+   */
+  void (*on_close)(tw_ws ws, void *user, const struct tw_close_ev *closed);
+} tw_events;
+
+/* Where to connect, and how. All that is zero means its default. Everything is read during the call
+ * and not kept, except for `user`.
+ */
+typedef struct tw_client_opts {
+  /* sizeof(tw_client_opts) */
+  size_t size;
+  /* `ws://host:port/path?query` or `wss://...`, parsed as browsers do. Required. */
+  const char *url;
+  /* Subprotocols to offer, the preferred one first (RFC 6455 section 1.9); NULL-ended. */
+  const char *const *protocols;
+  /* Header fields to add to the request, `Name: value` each; NULL-ended. */
+  const char *const *headers;
+  /* An `Origin` to send, as browsers do. */
+  const char *origin;
+  /* Connect to this `host:port` instead; name, certificate and `Host` stay those of the URL. */
+  const char *connect_to;
+  /* The name that the certificate must be for, and that is asked for (SNI), instead of the URL's. */
+  const char *tls_name;
+  /* Trust and keys; 0: what the platform trusts. */
+  tw_tls tls;
+  /* None are defined: 0. */
+  uint32_t flags;
+  /* Limits and times; NULL: the defaults. */
+  const struct tw_tuning *tuning;
+  /* What is called. Required. */
+  const struct tw_events *events;
+  /* Handed to every callback; never looked at. */
+  void *user;
+} tw_client_opts;
+
+/* Settings of a loop. All members zero means all defaults. */
+typedef struct tw_loop_opts {
+  /* sizeof(tw_loop_opts) */
+  size_t size;
+  /* None are defined: 0. */
+  uint32_t flags;
+  /* Reads of one connection in one turn; 16. One with more to read goes on in the next turn,
+   * after the others.
+   */
+  uint32_t reads_per_turn;
+} tw_loop_opts;
+
+/* Where to listen, and whom to accept. All that is zero means its default. Everything is read during
+ * the call and not kept, except for `user`.
+ */
+typedef struct tw_server_opts {
+  /* sizeof(tw_server_opts) */
+  size_t size;
+  /* `ws://host:port`, `wss://host:port` with `tls`, or `host:port`; port 0 lets the system choose.
+   * Required.
+   */
+  const char *listen;
+  /* Certificate and key, for `wss://`. */
+  tw_tls tls;
+  /* Clients that may wait to be accepted; 1024. */
+  uint32_t backlog;
+  /* Connections at one time; 0: no limit. More are refused with 503. */
+  uint32_t max_conns;
+  /* None are defined: 0. */
+  uint32_t flags;
+  /* Subprotocols that the server speaks, the preferred one first; NULL-ended. A client that offers
+   * none of them is accepted without one (RFC 6455 section 4.2.2).
+   */
+  const char *const *protocols;
+  /* Origins of web pages that may connect, besides those of the same host, for example
+   * `https://example.com`, or `*` for all; NULL-ended (RFC 6455 section 10.2).
+   */
+  const char *const *origins;
+  /* Limits and times of each connection; NULL: the defaults. */
+  const struct tw_tuning *tuning;
+  /* What is called for every accepted connection. Required. */
+  const struct tw_events *events;
+  /* Handed to every callback; never looked at. */
+  void *user;
+} tw_server_opts;
+
+/* A listening socket. */
+typedef uint64_t tw_server;
+
+/* Trust and keys. A client uses `ca_...`, the flags, and a certificate of its own if servers ask for
+ * one; a server needs `cert_...` and `key_...`. Each comes from a file or from memory, not both. Files
+ * are read during the call and not watched.
+ */
+typedef struct tw_tls_opts {
+  /* sizeof(tw_tls_opts) */
+  size_t size;
+  /* Certificates to trust besides the platform's, a PEM file. */
+  const char *ca_file;
+  /* The same as PEM text in memory. */
+  const void *ca_pem;
+  /* Its length in bytes. */
+  size_t ca_pem_len;
+  /* Our certificate and what it is signed with, a PEM file. */
+  const char *cert_file;
+  /* The same as PEM text in memory. */
+  const void *cert_pem;
+  /* Its length in bytes. */
+  size_t cert_pem_len;
+  /* The private key of our certificate, a PEM file. */
+  const char *key_file;
+  /* The same as PEM text in memory. */
+  const void *key_pem;
+  /* Its length in bytes. */
+  size_t key_pem_len;
+  /* 0x0303 for TLS 1.2, which is the default, or 0x0304 for TLS 1.3. */
+  uint32_t min_version;
+  /* TW_TLS_... */
+  uint32_t flags;
+} tw_tls_opts;
+
+/* Looks up a header field by its name, in whatever case; the first one of that name.
+ *
+ * Returns its value, NUL-ended, and stores its length in `len` unless that is NULL; returns NULL if
+ * there is none or an argument is NULL. Inside the callback that got `headers`, on its thread; the
+ * value is valid as long as `headers`.
+ */
+TW_API const char *tw_header(const struct tw_headers *headers, const char *name, size_t *len);
+
+/* Starts a client connection (RFC 6455 section 4.1). Returns at once; `on_open`, or `on_close` if it
+ * fails, comes later, from whoever drives the loop.
+ *
+ * TW_OK and the id in `out`, which may be sent to once it is open. Anything else means that nothing was
+ * started and nothing will be called: TW_EINVAL for an argument, which `error` names; TW_EUNSUPPORTED for
+ * an option that this library does not know; TW_EHANDLE, TW_EFORKED; TW_ESHUTDOWN while the loop is being
+ * freed. The id needs no freeing: it dies after its `on_close`.
+ *
+ * Any thread, any callback. While another thread drives the loop it waits for the end of that turn, so
+ * hold no lock that a callback takes.
+ */
+TW_API
+tw_status tw_connect(tw_loop id,
+                     const struct tw_client_opts *options,
+                     tw_ws *out,
+                     struct tw_error *error);
+
+/* Queues one whole message (RFC 6455 section 5.6) and returns at once. `flags` is TW_TEXT or
+ * TW_BINARY, with TW_NODEFLATE if you like.
+ *
+ * TW_OK: the library has a copy of all of it. Anything else: nothing of it was taken. TW_EAGAIN when
+ * `max_buffered` payload bytes are queued: wait for `on_drain`; TW_ESTATE while connecting or closing;
+ * TW_EHANDLE for a dead id; TW_EUTF8 for text that is not UTF-8; TW_EINVAL for other flags, or NULL with
+ * a length; TW_EUNSUPPORTED for TW_MORE. Any thread, any callback; a send that returned before another
+ * one began, on whatever threads, goes out first. No callback runs inside.
+ */
+TW_API
+tw_status tw_send(tw_ws ws,
+                  uint32_t flags,
+                  const void *data,
+                  size_t len);
+
+/* Sends a ping with up to 125 bytes (RFC 6455 section 5.5.2); `on_pong` tells of the answer. Pings of
+ * the keep-alive (`ping_interval_ms`) need no call.
+ *
+ * TW_OK; TW_ETOOBIG over 125 bytes; TW_ESTATE unless the connection is open; TW_EHANDLE for a dead id;
+ * TW_EINVAL for NULL with a length. Any thread, any callback.
+ */
+TW_API
+tw_status tw_ping(tw_ws ws,
+                  const void *data,
+                  size_t len);
+
+/* Starts the closing handshake behind everything that is queued (RFC 6455 section 7.1.2), or gives up
+ * a connection that is not open yet. Does nothing on one that is closing already. `on_close` follows,
+ * later.
+ *
+ * `code` is 0 for none, or any code that may be sent: 1000-1003, 1007-1014, 3000-4999 (RFC 6455
+ * section 7.4); `reason` is NULL or at most 123 bytes of UTF-8, and needs a code. TW_OK; TW_EINVAL for
+ * another code or reason; TW_EUTF8; TW_EHANDLE for a dead id. Any thread, any callback.
+ */
+TW_API
+tw_status tw_close(tw_ws ws,
+                   int code,
+                   const char *reason);
+
+/* Ends the TCP connection without a closing handshake; `on_close` follows, later, with code 1006.
+ *
+ * TW_OK, or TW_EHANDLE for a dead id. Any thread, any callback.
+ */
+TW_API tw_status tw_abort(tw_ws ws);
+
+/* The state as in browsers: 0 connecting, 1 open, 2 closing, 3 closed. A dead id is closed.
+ *
+ * Any thread, any callback.
+ */
+TW_API int tw_ready_state(tw_ws ws);
+
+/* Payload bytes that were sent and not yet given to the system, without framing, as in browsers. Does
+ * not shrink while a callback runs. A dead id has none.
+ *
+ * Any thread, any callback.
+ */
+TW_API uint64_t tw_buffered_amount(tw_ws ws);
+
+/* Copies a text about the connection, with its NUL, to `buffer` of `capacity` bytes. `which` is one of
+ * TW_STR_URL and its relatives. `needed`, unless it is NULL, receives the length with the NUL.
+ *
+ * TW_OK, also for NULL with capacity 0, which only asks for the length; TW_ETOOBIG if the buffer is too
+ * short, and nothing is copied; TW_EINVAL for another `which`, or NULL with a capacity; TW_EHANDLE for a
+ * dead id. Any thread, any callback except the connection's own `on_close`.
+ */
+TW_API
+tw_status tw_get_str(tw_ws ws,
+                     int which,
+                     char *buffer,
+                     size_t capacity,
+                     size_t *needed);
+
+/* Makes a loop; pick one way to drive it: tw_loop_run, tw_loop_poll or tw_loop_start.
+ *
+ * `options` may be NULL for the defaults. TW_OK and the id in `out`, or TW_EINVAL for a bad
+ * argument, TW_EUNSUPPORTED for an option that this library does not know, TW_ENOMEM when the
+ * system gave no descriptors or 1023 loops exist. Any thread. End it with tw_loop_free.
+ */
+TW_API
+tw_status tw_loop_new(const struct tw_loop_opts *options,
+                      tw_loop *out,
+                      struct tw_error *error);
+
+/* Drives the loop on this thread until tw_loop_stop is called. Callbacks run in here.
+ *
+ * TW_OK once it was stopped; TW_EHANDLE, TW_EFORKED; TW_EBUSY while another thread drives the loop,
+ * TW_EREENTRANT from a callback. Any thread, one at a time.
+ */
+TW_API tw_status tw_loop_run(tw_loop id);
+
+/* Waits for something to do, for `timeout_ms` at most, and does it once. Callbacks run in here. 0
+ * never waits, a negative timeout waits as long as it takes. May return early.
+ *
+ * TW_OK, also when nothing happened; TW_EHANDLE, TW_EFORKED; TW_EBUSY while another thread drives
+ * the loop, TW_EREENTRANT from a callback. Any thread, one at a time.
+ */
+TW_API tw_status tw_loop_poll(tw_loop id, int timeout_ms);
+
+/* Has a thread of the library drive the loop until tw_loop_stop or tw_loop_free. The thread is
+ * named `tw-loop` and blocks all signals; callbacks run on it.
+ *
+ * TW_OK; TW_EHANDLE, TW_EFORKED; TW_EBUSY while the loop is driven; TW_ENOMEM without a thread. Any
+ * thread.
+ */
+TW_API tw_status tw_loop_start(tw_loop id);
+
+/* Stores the loop's pollable descriptor (POSIX) in `out`.
+ *
+ * It is readable exactly while tw_loop_poll with timeout 0 has work, timers included, and never
+ * changes. Register it once, for reading, level-triggered. The loop owns it: do not read or close
+ * it. Ask for it before the first connection if you can.
+ *
+ * TW_OK; TW_EHANDLE, TW_EFORKED; TW_EINVAL if `out` is NULL; TW_EREENTRANT if the first call for this
+ * loop comes from a callback. Any thread.
+ */
+TW_API tw_status tw_loop_fd(tw_loop id, ptrdiff_t *out);
+
+/* Makes the tw_loop_run or tw_loop_poll that is in progress return after its turn, else the next
+ * one at once. Ends the loop's own thread. Connections stay as they are.
+ *
+ * TW_OK; TW_EHANDLE, TW_EFORKED. Any thread, any callback, and any signal handler: it takes no lock
+ * and allocates nothing.
+ */
+TW_API tw_status tw_loop_stop(tw_loop id);
+
+/* Ends a loop: stops listening, closes every connection with 1001, turns for up to `grace_ms`,
+ * aborts what is left, delivers every `on_close`, joins the loop's own thread and frees everything.
+ * Callbacks run in here, or on the loop's own thread if it has one. Then the id is dead.
+ *
+ * TW_OK; TW_EHANDLE, also for a second call; TW_EBUSY while another thread is in tw_loop_run or
+ * tw_loop_poll; TW_EREENTRANT from a callback: use tw_loop_stop there. Any thread. In a forked child
+ * it closes the child's descriptors, sends nothing, and calls nothing.
+ */
+TW_API tw_status tw_loop_free(tw_loop id, uint32_t grace_ms);
+
+/* Has `function` called with `user` by the thread that drives the loop, once and soon, in a turn
+ * after this call. Functions run in the order of their posts. What waits when the loop is freed is
+ * called by tw_loop_free.
+ *
+ * TW_OK; TW_EHANDLE, TW_EFORKED; TW_EINVAL if `function` is NULL; TW_ESHUTDOWN when the loop is being
+ * freed. Any thread, any callback.
+ */
+TW_API tw_status tw_post(tw_loop id, void (*function)(void *user), void *user);
+
+/* Starts to listen (RFC 6455 section 4.2). Every accepted connection has an id of its own, which
+ * `on_open` brings.
+ *
+ * TW_OK and the id in `out`. TW_EINVAL for an argument, which `error` names; TW_ECONNECT if the address
+ * cannot be listened on; TW_EUNSUPPORTED for an option that this library does not know; TW_EHANDLE,
+ * TW_EFORKED; TW_ESHUTDOWN while the loop is being freed.
+ *
+ * Any thread, any callback. While another thread drives the loop it waits for the end of that turn, so
+ * hold no lock that a callback takes.
+ */
+TW_API
+tw_status tw_listen(tw_loop id,
+                    const struct tw_server_opts *options,
+                    tw_server *out,
+                    struct tw_error *error);
+
+/* Stores the port that a server listens on in `out`.
+ *
+ * TW_OK; TW_EINVAL if `out` is NULL; TW_EHANDLE for a dead id, TW_EFORKED. Any thread, any callback.
+ */
+TW_API tw_status tw_server_port(tw_server server, uint16_t *out);
+
+/* Stops listening. The server's connections stay; close them as you see fit. Nothing is called for
+ * the server itself, and its id is dead.
+ *
+ * `grace_ms` must be 0: to close the connections too is not built yet (TW_EUNSUPPORTED). TW_OK;
+ * TW_EHANDLE for a dead id, TW_EFORKED. Any thread, any callback. While another thread drives the loop
+ * the socket is closed by that thread, soon.
+ */
+TW_API
+tw_status tw_server_close(tw_server server,
+                          uint32_t grace_ms);
+
+/* The version of the library that runs, `0x00MMmmpp`: major, minor and patch in a byte each.
+ *
+ * Any thread, any time.
+ */
+TW_API uint32_t tw_version(void);
+
+/* A short English text for a status. Never NULL; static, valid for ever.
+ *
+ * Any thread, any time. The text in `tw_error` says more where there is one.
+ */
+TW_API const char *tw_strerror(tw_status status);
+
+/* Makes a TLS configuration for any number of connections and servers, of any loop. It never changes.
+ *
+ * TW_OK and the id in `out`. TW_EINVAL for an argument that makes no sense, and TW_ETLS for a file or text
+ * that cannot be read or is not what it should be; `error` names it. TW_EUNSUPPORTED for an option that
+ * this library does not know. Any thread; may take some milliseconds.
+ */
+TW_API
+tw_status tw_tls_new(const struct tw_tls_opts *options,
+                     tw_tls *out,
+                     struct tw_error *error);
+
+/* Forgets the id. Connections and servers that use the configuration keep it as long as they live.
+ *
+ * TW_OK, or TW_EHANDLE for a dead id. Any thread, any time.
+ */
+TW_API tw_status tw_tls_free(tw_tls tls);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,557 @@
+// tightwire for C++11 and later: a thin, header-only layer over tightwire.h.
+//
+//   tw::loop loop;
+//   tw::websocket ws;
+//   ws.onopen = [&](const tw::open_event &) { ws.send("hello"); };
+//   ws.onmessage = [&](const tw::message &m) { std::cout << m.text() << '\n'; ws.close(1000); };
+//   ws.onclose = [&](const tw::close_event &) { loop.stop(); };
+//   ws.connect(loop, "ws://127.0.0.1:9001");
+//   loop.run();
+//
+// Callbacks run on the thread that is in run(), poll() or the loop's destructor. An exception that one
+// throws stops the loop and leaves run() or poll(). tw::websocket and tw::server are to be made,
+// moved, changed and destroyed on that thread too; after the destructor no callback runs. A loop has
+// to outlive its connections and servers, or be destroyed on its thread while they are silent.
+// send(), ping(), close(), abort() and the getters may be called from any thread.
+#ifndef TIGHTWIRE_HPP
+#define TIGHTWIRE_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#if __cplusplus >= 201703L
+#include <string_view>
+#endif
+
+#include "tightwire.h"
+
+namespace tw {
+inline namespace v1 {
+
+/// A call failed; code() is one of the TW_E... numbers.
+class error : public std::runtime_error {
+public:
+    explicit error(tw_status code) : std::runtime_error(tw_strerror(code)), code_(code), sys_(0) {}
+    explicit error(const tw_error &from) : std::runtime_error(from.text), code_(from.code), sys_(from.sys) {}
+    tw_status code() const noexcept { return code_; }
+    /// The errno behind it, or 0.
+    int sys() const noexcept { return sys_; }
+
+private:
+    tw_status code_;
+    int sys_;
+};
+
+/// As in browsers.
+enum class ready_state { connecting = 0, open = 1, closing = 2, closed = 3 };
+
+/// The name of a connection: a number of its own type, never used twice, safe to keep.
+struct ws_id {
+    tw_ws value;
+    friend bool operator==(ws_id a, ws_id b) { return a.value == b.value; }
+    friend bool operator!=(ws_id a, ws_id b) { return a.value != b.value; }
+    friend bool operator<(ws_id a, ws_id b) { return a.value < b.value; }
+};
+
+/// The name of a server.
+struct server_id {
+    tw_server value;
+    friend bool operator==(server_id a, server_id b) { return a.value == b.value; }
+    friend bool operator!=(server_id a, server_id b) { return a.value != b.value; }
+};
+
+/// A received message; valid during the callback.
+class message {
+public:
+    explicit message(const tw_msg &from) noexcept : msg_(&from) {}
+    bool is_text() const noexcept { return (msg_->flags & TW_TEXT) != 0; }
+    const char *data() const noexcept { return static_cast<const char *>(msg_->data); }
+    std::size_t size() const noexcept { return msg_->len; }
+    /// A copy of the payload.
+    std::string text() const { return std::string(data(), size()); }
+    std::vector<unsigned char> bytes() const {
+        return std::vector<unsigned char>(data(), data() + size());
+    }
+#if __cplusplus >= 201703L
+    std::string_view view() const noexcept { return std::string_view(data(), size()); }
+#endif
+    std::uint32_t flags() const noexcept { return msg_->flags; }
+
+private:
+    const tw_msg *msg_;
+};
+
+/// What the opening handshake settled; valid during the callback.
+class open_event {
+public:
+    explicit open_event(const tw_open_ev &from) noexcept : event_(&from) {}
+    std::string url() const { return std::string(event_->url.ptr, event_->url.len); }
+    std::string protocol() const { return std::string(event_->protocol.ptr, event_->protocol.len); }
+    std::string extensions() const { return std::string(event_->extensions.ptr, event_->extensions.len); }
+    std::string remote() const { return std::string(event_->remote.ptr, event_->remote.len); }
+    /// The peer's header field of that name, or nullptr.
+    const char *header(const char *name) const noexcept { return tw_header(event_->headers, name, nullptr); }
+
+private:
+    const tw_open_ev *event_;
+};
+
+/// How a connection ended.
+struct close_event {
+    int code;
+    bool clean;
+    std::string reason;
+    /// One of the TW_E... numbers, or TW_OK.
+    tw_status error;
+    std::string error_text;
+    int http_status;
+};
+
+namespace detail {
+
+inline void check(tw_status status) {
+    if (status != TW_OK) {
+        throw error(status);
+    }
+}
+
+inline void check(tw_status status, const tw_error &why) {
+    if (status != TW_OK) {
+        throw error(why);
+    }
+}
+
+/// Where exceptions of callbacks wait for run() or poll().
+struct loop_state {
+    tw_loop id = 0;
+    std::exception_ptr thrown;
+    /// What connections of a server may still point at.
+    std::vector<std::shared_ptr<void>> kept;
+
+    template <class F> void guard(F &&call) noexcept {
+        if (thrown) {
+            return; // on the way out: the first one counts
+        }
+        try {
+            call();
+        } catch (...) {
+            thrown = std::current_exception();
+            tw_loop_stop(id);
+        }
+    }
+};
+
+template <class F, class... A> void call_if(const F &callback, A &&...arguments) {
+    if (callback) {
+        // A copy, so that a callback may replace or destroy what it is stored in.
+        F copy = callback;
+        copy(std::forward<A>(arguments)...);
+    }
+}
+
+inline close_event make_close(const tw_close_ev *event) {
+    close_event made;
+    made.code = event->code;
+    made.clean = event->clean != 0;
+    made.reason.assign(event->reason.ptr, event->reason.len);
+    made.error = event->error ? event->error->code : TW_OK;
+    made.error_text = event->error ? event->error->text : "";
+    made.http_status = event->http_status;
+    return made;
+}
+
+inline std::vector<const char *> pointers(const std::vector<std::string> &from) {
+    std::vector<const char *> made;
+    for (const std::string &text : from) {
+        made.push_back(text.c_str());
+    }
+    made.push_back(nullptr);
+    return made;
+}
+
+inline tw_events no_events() {
+    tw_events events = tw_events();
+    events.size = sizeof events;
+    return events;
+}
+
+inline std::string text_of(tw_ws ws, int which) {
+    std::size_t size = 0;
+    if (tw_get_str(ws, which, nullptr, 0, &size) != TW_OK) {
+        return std::string();
+    }
+    std::vector<char> buffer(size);
+    if (tw_get_str(ws, which, buffer.data(), buffer.size(), nullptr) != TW_OK) {
+        return std::string();
+    }
+    return std::string(buffer.data());
+}
+
+} // namespace detail
+
+/// Trust and keys for wss://; see tw_tls_opts.
+class tls {
+public:
+    explicit tls(tw_tls_opts options) : id_(0) {
+        options.size = sizeof options;
+        tw_error why;
+        detail::check(tw_tls_new(&options, &id_, &why), why);
+    }
+    /// For a client that trusts only the certificates in this PEM file.
+    static tls trust(const std::string &ca_file) {
+        tw_tls_opts options = tw_tls_opts();
+        options.ca_file = ca_file.c_str();
+        options.flags = TW_TLS_ONLY_THESE_CAS;
+        return tls(options);
+    }
+    /// For a server, from two PEM files.
+    static tls identity(const std::string &cert_file, const std::string &key_file) {
+        tw_tls_opts options = tw_tls_opts();
+        options.cert_file = cert_file.c_str();
+        options.key_file = key_file.c_str();
+        return tls(options);
+    }
+    ~tls() { tw_tls_free(id_); }
+    tls(tls &&other) noexcept : id_(other.id_) { other.id_ = 0; }
+    tls &operator=(tls &&other) noexcept {
+        std::swap(id_, other.id_);
+        return *this;
+    }
+    tw_tls id() const noexcept { return id_; }
+
+private:
+    tw_tls id_;
+};
+
+/// An event loop.
+class loop {
+public:
+    loop() : state_(std::make_shared<detail::loop_state>()) {
+        tw_error why;
+        detail::check(tw_loop_new(nullptr, &state_->id, &why), why);
+    }
+    explicit loop(tw_loop_opts options) : state_(std::make_shared<detail::loop_state>()) {
+        options.size = sizeof options;
+        tw_error why;
+        detail::check(tw_loop_new(&options, &state_->id, &why), why);
+    }
+    ~loop() {
+        if (state_) {
+            tw_loop_free(state_->id, 0);
+        }
+    }
+    loop(loop &&) noexcept = default;
+    loop &operator=(loop &&other) noexcept {
+        state_.swap(other.state_);
+        return *this;
+    }
+
+    /// Drives the loop until stop(); throws what a callback threw.
+    void run() { finish(tw_loop_run(state_->id)); }
+    /// Waits up to `timeout_ms` (0: not at all, negative: as long as it takes) and does what there is.
+    void poll(int timeout_ms) { finish(tw_loop_poll(state_->id, timeout_ms)); }
+    /// From any thread, any callback and any signal handler.
+    void stop() noexcept { tw_loop_stop(state_->id); }
+    /// Readable exactly while poll(0) has work.
+    std::intptr_t fd() const {
+        std::intptr_t descriptor = -1;
+        detail::check(tw_loop_fd(state_->id, &descriptor));
+        return descriptor;
+    }
+    /// Has `job` called by the thread that drives the loop. From any thread.
+    void post(std::function<void()> job) {
+        std::unique_ptr<posted> made(new posted{state_, std::move(job)});
+        detail::check(tw_post(state_->id, &loop::run_posted, made.get()));
+        made.release();
+    }
+    tw_loop id() const noexcept { return state_->id; }
+    const std::shared_ptr<detail::loop_state> &state() const noexcept { return state_; }
+
+private:
+    struct posted {
+        std::shared_ptr<detail::loop_state> state;
+        std::function<void()> job;
+    };
+    static void run_posted(void *user) noexcept {
+        std::unique_ptr<posted> made(static_cast<posted *>(user));
+        made->state->guard([&] { made->job(); });
+    }
+    void finish(tw_status status) {
+        if (state_->thrown) {
+            std::exception_ptr thrown = state_->thrown;
+            state_->thrown = nullptr;
+            std::rethrow_exception(thrown);
+        }
+        detail::check(status);
+    }
+    std::shared_ptr<detail::loop_state> state_;
+};
+
+/// A connection by its name, as a server's callbacks get it; copy and keep it as you like.
+class connection {
+public:
+    connection() noexcept : id_{0} {}
+    explicit connection(ws_id id) noexcept : id_(id) {}
+    ws_id id() const noexcept { return id_; }
+
+    void send(const std::string &text) const { detail::check(try_send(text)); }
+    void send(const void *data, std::size_t size) const { detail::check(try_send(TW_BINARY, data, size)); }
+    void send(const message &same) const { detail::check(try_send(same.flags(), same.data(), same.size())); }
+    /// TW_EAGAIN and the like as a value.
+    tw_status try_send(const std::string &text) const noexcept {
+        return tw_send(id_.value, TW_TEXT, text.data(), text.size());
+    }
+    tw_status try_send(std::uint32_t flags, const void *data, std::size_t size) const noexcept {
+        return tw_send(id_.value, flags, data, size);
+    }
+    void ping(const std::string &payload = std::string()) const {
+        detail::check(tw_ping(id_.value, payload.data(), payload.size()));
+    }
+    /// Code 0 sends none. On a connection that is gone it does nothing.
+    void close(int code = 0, const std::string &reason = std::string()) const {
+        tw_status status = tw_close(id_.value, code, reason.c_str());
+        if (status != TW_EHANDLE) {
+            detail::check(status);
+        }
+    }
+    void abort() const noexcept { tw_abort(id_.value); }
+    tw::ready_state ready_state() const noexcept {
+        return static_cast<tw::ready_state>(tw_ready_state(id_.value));
+    }
+    std::uint64_t buffered_amount() const noexcept { return tw_buffered_amount(id_.value); }
+    std::string url() const { return detail::text_of(id_.value, TW_STR_URL); }
+    std::string protocol() const { return detail::text_of(id_.value, TW_STR_PROTOCOL); }
+    std::string extensions() const { return detail::text_of(id_.value, TW_STR_EXTENSIONS); }
+    std::string remote() const { return detail::text_of(id_.value, TW_STR_REMOTE); }
+
+protected:
+    ws_id id_;
+};
+
+/// A client connection, shaped like the browser's WebSocket. Set the callbacks, then connect().
+class websocket : public connection {
+public:
+    std::function<void(const open_event &)> onopen;
+    std::function<void(const message &)> onmessage;
+    std::function<void(const message &)> onping;
+    std::function<void(const message &)> onpong;
+    std::function<void(std::uint64_t)> ondrain;
+    std::function<void(const error &)> onerror;
+    std::function<void(const close_event &)> onclose;
+
+    websocket() noexcept : block_(nullptr) {}
+    ~websocket() { let_go(); }
+    websocket(websocket &&other) noexcept : block_(nullptr) { take(other); }
+    websocket &operator=(websocket &&other) noexcept {
+        if (this != &other) {
+            let_go();
+            take(other);
+        }
+        return *this;
+    }
+
+    /// Starts to connect; `options` for everything but url, protocols, events and user.
+    void connect(loop &on, const std::string &url,
+                 const std::vector<std::string> &protocols = std::vector<std::string>(),
+                 tw_client_opts options = tw_client_opts()) {
+        let_go();
+        tw_events events = detail::no_events();
+        events.on_open = [](tw_ws, void *user, const tw_open_ev *event) noexcept {
+            of(user).call([&](websocket &ws) { detail::call_if(ws.onopen, open_event(*event)); });
+        };
+        events.on_message = [](tw_ws, void *user, const tw_msg *event) noexcept {
+            of(user).call([&](websocket &ws) { detail::call_if(ws.onmessage, message(*event)); });
+        };
+        events.on_ping = [](tw_ws, void *user, const tw_msg *event) noexcept {
+            of(user).call([&](websocket &ws) { detail::call_if(ws.onping, message(*event)); });
+        };
+        events.on_pong = [](tw_ws, void *user, const tw_msg *event) noexcept {
+            of(user).call([&](websocket &ws) { detail::call_if(ws.onpong, message(*event)); });
+        };
+        events.on_drain = [](tw_ws, void *user, std::uint64_t buffered) noexcept {
+            of(user).call([&](websocket &ws) { detail::call_if(ws.ondrain, buffered); });
+        };
+        events.on_error = [](tw_ws, void *user, const tw_error *why) noexcept {
+            of(user).call([&](websocket &ws) { detail::call_if(ws.onerror, error(*why)); });
+        };
+        events.on_close = [](tw_ws, void *user, const tw_close_ev *event) noexcept {
+            std::unique_ptr<block> last(&of(user));
+            websocket *owner = last->owner;
+            if (owner) {
+                // From here on the owner may be destroyed, or connect anew.
+                owner->block_ = nullptr;
+                last->state->guard([&] { detail::call_if(owner->onclose, detail::make_close(event)); });
+            }
+        };
+        std::vector<const char *> offered = detail::pointers(protocols);
+        std::unique_ptr<block> made(new block{on.state(), this});
+        options.size = sizeof options;
+        options.url = url.c_str();
+        options.protocols = offered.data();
+        options.events = &events;
+        options.user = made.get();
+        tw_error why;
+        detail::check(tw_connect(on.id(), &options, &id_.value, &why), why);
+        block_ = made.release();
+    }
+
+private:
+    /// What the callbacks point at: lives from connect() to on_close, wherever the owner moves.
+    struct block {
+        std::shared_ptr<detail::loop_state> state;
+        websocket *owner;
+
+        template <class F> void call(F &&call) noexcept {
+            if (owner) {
+                websocket &ws = *owner;
+                state->guard([&] { call(ws); });
+            }
+        }
+    };
+    static block &of(void *user) noexcept { return *static_cast<block *>(user); }
+
+    void let_go() noexcept {
+        if (block_) {
+            block_->owner = nullptr;
+            block_ = nullptr;
+            tw_abort(id_.value);
+        }
+    }
+    void take(websocket &other) noexcept {
+        onopen.swap(other.onopen);
+        onmessage.swap(other.onmessage);
+        onping.swap(other.onping);
+        onpong.swap(other.onpong);
+        ondrain.swap(other.ondrain);
+        onerror.swap(other.onerror);
+        onclose.swap(other.onclose);
+        id_ = other.id_;
+        block_ = other.block_;
+        other.block_ = nullptr;
+        other.id_ = ws_id{0};
+        if (block_) {
+            block_->owner = this;
+        }
+    }
+    block *block_;
+};
+
+/// A listening socket and the callbacks of its connections. Set the callbacks, then listen().
+/// Its destructor stops listening; connections stay open, and silent.
+class server {
+public:
+    std::function<void(connection, const open_event &)> onopen;
+    std::function<void(connection, const message &)> onmessage;
+    std::function<void(connection, const message &)> onping;
+    std::function<void(connection, const message &)> onpong;
+    std::function<void(connection, std::uint64_t)> ondrain;
+    std::function<void(connection, const error &)> onerror;
+    std::function<void(connection, const close_event &)> onclose;
+
+    server() noexcept : id_{0} {}
+    ~server() { close(); }
+    server(server &&other) noexcept : id_{0} { take(other); }
+    server &operator=(server &&other) noexcept {
+        if (this != &other) {
+            close();
+            take(other);
+        }
+        return *this;
+    }
+
+    /// Starts to listen; `options` for everything but the address, events and user.
+    void listen(loop &on, const std::string &address, tw_server_opts options = tw_server_opts()) {
+        close();
+        tw_events events = detail::no_events();
+        events.on_open = [](tw_ws ws, void *user, const tw_open_ev *event) noexcept {
+            of(user).call([&](server &s) { detail::call_if(s.onopen, name(ws), open_event(*event)); });
+        };
+        events.on_message = [](tw_ws ws, void *user, const tw_msg *event) noexcept {
+            of(user).call([&](server &s) { detail::call_if(s.onmessage, name(ws), message(*event)); });
+        };
+        events.on_ping = [](tw_ws ws, void *user, const tw_msg *event) noexcept {
+            of(user).call([&](server &s) { detail::call_if(s.onping, name(ws), message(*event)); });
+        };
+        events.on_pong = [](tw_ws ws, void *user, const tw_msg *event) noexcept {
+            of(user).call([&](server &s) { detail::call_if(s.onpong, name(ws), message(*event)); });
+        };
+        events.on_drain = [](tw_ws ws, void *user, std::uint64_t buffered) noexcept {
+            of(user).call([&](server &s) { detail::call_if(s.ondrain, name(ws), buffered); });
+        };
+        events.on_error = [](tw_ws ws, void *user, const tw_error *why) noexcept {
+            of(user).call([&](server &s) { detail::call_if(s.onerror, name(ws), error(*why)); });
+        };
+        events.on_close = [](tw_ws ws, void *user, const tw_close_ev *event) noexcept {
+            of(user).call([&](server &s) { detail::call_if(s.onclose, name(ws), detail::make_close(event)); });
+        };
+        std::unique_ptr<block> made(new block{on.state(), this});
+        options.size = sizeof options;
+        options.listen = address.c_str();
+        options.events = &events;
+        options.user = made.get();
+        tw_error why;
+        detail::check(tw_listen(on.id(), &options, &id_.value, &why), why);
+        block_ = std::shared_ptr<block>(made.release());
+        // Connections outlive their listener, so the block lives as long as the loop's state.
+        keep(on, block_);
+    }
+    std::uint16_t port() const {
+        std::uint16_t number = 0;
+        detail::check(tw_server_port(id_.value, &number));
+        return number;
+    }
+    void close() noexcept {
+        if (block_) {
+            block_->owner = nullptr;
+            block_.reset();
+            tw_server_close(id_.value, 0);
+        }
+    }
+    server_id id() const noexcept { return id_; }
+
+private:
+    struct block {
+        std::weak_ptr<detail::loop_state> state;
+        server *owner;
+
+        template <class F> void call(F &&call) noexcept {
+            std::shared_ptr<detail::loop_state> alive = state.lock();
+            if (owner && alive) {
+                server &s = *owner;
+                alive->guard([&] { call(s); });
+            }
+        }
+    };
+    static block &of(void *user) noexcept { return *static_cast<block *>(user); }
+    static connection name(tw_ws ws) noexcept { return connection(ws_id{ws}); }
+    static void keep(loop &on, const std::shared_ptr<block> &made) { on.state()->kept.push_back(made); }
+
+    void take(server &other) noexcept {
+        onopen.swap(other.onopen);
+        onmessage.swap(other.onmessage);
+        onping.swap(other.onping);
+        onpong.swap(other.onpong);
+        ondrain.swap(other.ondrain);
+        onerror.swap(other.onerror);
+        onclose.swap(other.onclose);
+        block_.swap(other.block_);
+        std::swap(id_, other.id_);
+        if (block_) {
+            block_->owner = this;
+        }
+    }
+    server_id id_;
+    std::shared_ptr<block> block_;
+};
+
+} // namespace v1
+} // namespace tw
+
+#endif

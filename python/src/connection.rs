@@ -1,0 +1,180 @@
+//! A socket's connection, as the thread at hand may use it: at once in its loop, or by message.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+use tightwire::{CloseError, ConnId, Message, ReadyState, Remote, SendError};
+
+use crate::driver::Driver;
+
+/// A connection that the core has, or had.
+pub(crate) struct Connection {
+    id: ConnId,
+    driver: Arc<Driver>,
+    remote: Remote,
+    /// Accepted by a server of ours.
+    pub(crate) accepted: bool,
+    /// The serialised origin of the URL.
+    pub(crate) origin: Py<PyString>,
+    /// The state that the application saw last; it moves with the events.
+    state: AtomicU8,
+    opened: AtomicBool,
+    /// Bytes sent after the connection stopped taking them.
+    lost: AtomicU64,
+    /// A send found this much queued, over this limit.
+    overflow: Mutex<Option<(u64, u64)>>,
+}
+
+/// What became of a message.
+pub(crate) enum Sent {
+    Taken,
+    /// The connection takes none any more; the message is counted.
+    Lost,
+    /// The queue is full; the connection is given up.
+    Overflow,
+    Failed(SendError),
+}
+
+impl Connection {
+    pub(crate) fn new(
+        py: Python<'_>,
+        driver: &Arc<Driver>,
+        remote: Remote,
+        accepted: bool,
+    ) -> Self {
+        let state = if accepted { ReadyState::Open } else { ReadyState::Connecting };
+        Self {
+            id: remote.id(),
+            driver: Arc::clone(driver),
+            accepted,
+            origin: PyString::new(py, &origin(remote.url())).unbind(),
+            remote,
+            state: AtomicU8::new(state as u8),
+            opened: AtomicBool::new(accepted),
+            lost: AtomicU64::new(0),
+            overflow: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn driver(&self) -> &Arc<Driver> {
+        &self.driver
+    }
+
+    pub(crate) fn remote(&self) -> &Remote {
+        &self.remote
+    }
+
+    /// The state as the events have told it so far: 0 until `open`, and 3 from the first of
+    /// `error` and `close` on.
+    pub(crate) fn ready_state(&self) -> u8 {
+        let told = self.state.load(Ordering::Acquire);
+        if told == ReadyState::Closed as u8 || self.driver.is_gone() {
+            return ReadyState::Closed as u8;
+        }
+        match self.remote.ready_state() {
+            ReadyState::Closing | ReadyState::Closed if told == ReadyState::Open as u8 => {
+                ReadyState::Closing as u8
+            }
+            _ => told,
+        }
+    }
+
+    /// The opening handshake is done. False if the application closed the socket before.
+    pub(crate) fn open(&self) -> bool {
+        let (connecting, open) = (ReadyState::Connecting as u8, ReadyState::Open as u8);
+        let opened = self
+            .state
+            .compare_exchange(connecting, open, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok();
+        self.opened.fetch_or(opened, Ordering::AcqRel);
+        opened
+    }
+
+    pub(crate) fn was_opened(&self) -> bool {
+        self.opened.load(Ordering::Acquire)
+    }
+
+    /// The connection is over.
+    pub(crate) fn finish(&self) {
+        self.state.store(ReadyState::Closed as u8, Ordering::Release);
+    }
+
+    pub(crate) fn take_overflow(&self) -> Option<(u64, u64)> {
+        self.overflow.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Payload bytes that were sent and not given to the system.
+    pub(crate) fn buffered_amount(&self) -> u64 {
+        self.remote.buffered_amount() + self.lost.load(Ordering::Acquire)
+    }
+
+    /// Sends a message on a connection that was open.
+    pub(crate) fn send(&self, py: Python<'_>, message: Message<'_>) -> Sent {
+        let size = message.data().len() as u64;
+        if self.ready_state() != ReadyState::Open as u8 {
+            self.lost.fetch_add(size, Ordering::AcqRel);
+            return Sent::Lost;
+        }
+        let sent = self
+            .driver
+            .with(py, |context| context.send(self.id, message))
+            .unwrap_or_else(|| self.remote.send(message));
+        match sent {
+            Ok(()) => Sent::Taken,
+            Err(SendError::Closed) => {
+                self.lost.fetch_add(size, Ordering::AcqRel);
+                Sent::Lost
+            }
+            Err(SendError::Full { buffered, limit }) => {
+                self.lost.fetch_add(size, Ordering::AcqRel);
+                let mut overflow = self.overflow.lock().unwrap_or_else(PoisonError::into_inner);
+                overflow.get_or_insert((buffered, limit));
+                drop(overflow);
+                self.abort(py);
+                Sent::Overflow
+            }
+            Err(error) => Sent::Failed(error),
+        }
+    }
+
+    pub(crate) fn ping(&self, py: Python<'_>, payload: &[u8]) -> Result<(), SendError> {
+        self.driver
+            .with(py, |context| context.ping(self.id, payload))
+            .unwrap_or_else(|| self.remote.ping(payload))
+    }
+
+    /// Starts the closing handshake, or gives up a connection that is not open yet.
+    pub(crate) fn close(
+        &self,
+        py: Python<'_>,
+        code: Option<u16>,
+        reason: &str,
+    ) -> Result<(), CloseError> {
+        if self.ready_state() >= ReadyState::Closing as u8 {
+            return Ok(());
+        }
+        self.state.fetch_max(ReadyState::Closing as u8, Ordering::AcqRel);
+        self.driver
+            .with(py, |context| context.close(self.id, code, reason))
+            .unwrap_or_else(|| self.remote.close(code, reason))
+    }
+
+    /// Ends the TCP connection without a closing handshake.
+    pub(crate) fn abort(&self, py: Python<'_>) {
+        self.state.fetch_max(ReadyState::Closing as u8, Ordering::AcqRel);
+        if self.driver.with(py, |context| context.abort(self.id)).is_none() {
+            self.remote.abort();
+        }
+    }
+}
+
+/// The serialised origin of a WebSocket URL: without credentials and path.
+fn origin(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return String::new() };
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}")
+}

@@ -1,0 +1,93 @@
+//! Payloads, between Python objects and bytes.
+
+use std::borrow::Cow;
+use std::slice;
+
+use pyo3::buffer::PyUntypedBuffer;
+use pyo3::exceptions::{PyBufferError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyMemoryView, PyString};
+use tightwire::{Message, MessageKind};
+
+/// What `send` was given, readable as bytes for as long as this lives.
+pub(crate) enum Payload<'a> {
+    Text(Cow<'a, str>),
+    Bytes(Cow<'a, [u8]>),
+    Buffer(PyUntypedBuffer),
+}
+
+impl<'a> Payload<'a> {
+    /// A `str`, or any object with the buffer protocol.
+    pub(crate) fn of(data: &'a Bound<'_, PyAny>) -> PyResult<Self> {
+        if let Ok(text) = data.cast::<PyString>() {
+            return Ok(Self::Text(text_of(text)?));
+        }
+        Self::binary(data).map_err(|error| {
+            if error.is_instance_of::<PyBufferError>(data.py()) {
+                return error;
+            }
+            let class = data.get_type().qualname().map_or_else(|_| "?".into(), |n| n.to_string());
+            PyTypeError::new_err(format!("data: str or a bytes-like object expected, not {class}"))
+        })
+    }
+
+    /// Any object with the buffer protocol.
+    fn binary(data: &'a Bound<'_, PyAny>) -> PyResult<Self> {
+        if let Ok(bytes) = data.cast::<PyBytes>() {
+            return Ok(Self::Bytes(bytes.as_bytes().into()));
+        }
+        let buffer = PyUntypedBuffer::get(data)?;
+        if buffer.is_c_contiguous() {
+            return Ok(Self::Buffer(buffer));
+        }
+        // In the order of the elements, whatever their places in memory are.
+        let bytes = PyMemoryView::from(data)?.call_method0("tobytes")?;
+        Ok(Self::Bytes(bytes.cast::<PyBytes>()?.as_bytes().to_vec().into()))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+            // An empty buffer may have no address.
+            Self::Buffer(buffer) if buffer.len_bytes() == 0 => &[],
+            Self::Buffer(buffer) => {
+                let start = buffer.buf_ptr().cast::<u8>().cast_const();
+                // SAFETY: a C-contiguous buffer has `len_bytes` bytes from `buf_ptr` on, which its
+                // exporter keeps in place until `buffer` is released. No Python code runs on this
+                // thread while the slice lives, and the interpreter lock keeps others from writing.
+                unsafe { slice::from_raw_parts(start, buffer.len_bytes()) }
+            }
+        }
+    }
+
+    pub(crate) fn message(&self) -> Message<'_> {
+        let kind = match self {
+            Self::Text(_) => MessageKind::Text,
+            Self::Bytes(_) | Self::Buffer(_) => MessageKind::Binary,
+        };
+        Message::from_parts(kind, self.bytes())
+    }
+}
+
+/// A `str` as UTF-8. Surrogates in pairs become the character they stand for, others U+FFFD.
+pub(crate) fn text_of<'a>(text: &'a Bound<'_, PyString>) -> PyResult<Cow<'a, str>> {
+    if let Ok(text) = text.to_str() {
+        return Ok(text.into());
+    }
+    let units = text.call_method1("encode", ("utf-16-le", "surrogatepass"))?;
+    let units = units.cast::<PyBytes>()?.as_bytes().chunks_exact(2);
+    let units = units.filter_map(|unit| unit.try_into().ok()).map(u16::from_le_bytes);
+    let text: String =
+        char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
+    Ok(text.into())
+}
+
+/// A received message as the Python object that `event.data` is.
+pub(crate) fn to_python(py: Python<'_>, message: Message<'_>) -> PyResult<Py<PyAny>> {
+    match message.kind() {
+        // The core never delivers text that is not UTF-8, so this is the only pass over it here.
+        MessageKind::Text => Ok(PyString::from_bytes(py, message.data())?.into_any().unbind()),
+        MessageKind::Binary => Ok(PyBytes::new(py, message.data()).into_any().unbind()),
+    }
+}

@@ -1,0 +1,240 @@
+//! One core loop, and who drives it: a running asyncio loop, or `run()` on its own thread.
+//!
+//! The loop is either here or checked out by whoever works with it at the moment; no lock is held
+//! meanwhile, so that Python code may call back at any depth. Only the thread that owns the loop
+//! checks it out. Everybody else goes through the core's handles for other threads.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
+
+use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PySystemExit};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use pyo3::{PyTraverseError, PyVisit, intern};
+use tightwire::{Context, EventLoop, LoopHandle};
+
+use crate::current;
+use crate::python;
+
+/// See the module.
+pub(crate) struct Driver {
+    handle: LoopHandle,
+    state: Mutex<State>,
+}
+
+struct State {
+    event_loop: Option<Box<EventLoop>>,
+    owner: ThreadId,
+    /// Torn down: a loop that comes back is dropped.
+    gone: bool,
+    host: Option<Host>,
+    /// The host will call `flush` in its next iteration.
+    flush_due: bool,
+    /// What a handler raised to end the program.
+    interrupt: Option<PyErr>,
+}
+
+/// A running asyncio loop.
+struct Host {
+    event_loop: Py<PyAny>,
+    /// Calls [`Driver::flush`].
+    flush: Py<PyAny>,
+}
+
+impl Driver {
+    pub(crate) fn new(event_loop: EventLoop) -> Self {
+        Self {
+            handle: event_loop.handle(),
+            state: Mutex::new(State {
+                event_loop: Some(Box::new(event_loop)),
+                owner: thread::current().id(),
+                gone: false,
+                host: None,
+                flush_due: false,
+                interrupt: None,
+            }),
+        }
+    }
+
+    /// From now on an asyncio loop drives this one; its `call_soon(flush)` has what was sent
+    /// outside of callbacks leave together.
+    pub(crate) fn set_host(&self, event_loop: Py<PyAny>, flush: Py<PyAny>) {
+        self.state().host = Some(Host { event_loop, flush });
+    }
+
+    /// The asyncio loop that drives this one.
+    pub(crate) fn host(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.state().host.as_ref().map(|host| host.event_loop.clone_ref(py))
+    }
+
+    /// A handle for other threads.
+    pub(crate) fn handle(&self) -> &LoopHandle {
+        &self.handle
+    }
+
+    /// The calling thread is the one that drives the loop.
+    pub(crate) fn own(&self) {
+        self.state().owner = thread::current().id();
+    }
+
+    pub(crate) fn is_own_thread(&self) -> bool {
+        self.state().owner == thread::current().id()
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.state().gone
+    }
+
+    /// The loop, unless this is not its thread or it is checked out already.
+    pub(crate) fn checkout(&self) -> Option<Box<EventLoop>> {
+        let mut state = self.state();
+        if state.owner != thread::current().id() {
+            return None;
+        }
+        state.event_loop.take()
+    }
+
+    pub(crate) fn checkin(&self, event_loop: Box<EventLoop>) {
+        let mut state = self.state();
+        if !state.gone {
+            state.event_loop = Some(event_loop);
+            return;
+        }
+        drop(state);
+        drop(event_loop);
+    }
+
+    /// Calls `act` with the loop, if this thread can have it now. What it queues leaves at the end
+    /// of the callback that runs, or else with the asyncio loop's next iteration, or at once.
+    pub(crate) fn with<R>(
+        &self,
+        py: Python<'_>,
+        act: impl FnOnce(&mut Context<'_>) -> R,
+    ) -> Option<R> {
+        if current::is_lent(self) {
+            return current::borrow(self, act);
+        }
+        let mut event_loop = self.checkout()?;
+        let result = act(&mut event_loop.context());
+        let hosted = self.state().host.is_some();
+        if !hosted {
+            event_loop.flush();
+        }
+        self.checkin(event_loop);
+        if hosted {
+            self.flush_soon(py);
+        }
+        Some(result)
+    }
+
+    fn flush_soon(&self, py: Python<'_>) {
+        let (host, flush) = {
+            let mut state = self.state();
+            if state.flush_due {
+                return;
+            }
+            let Some(host) = &state.host else { return };
+            let host = (host.event_loop.clone_ref(py), host.flush.clone_ref(py));
+            state.flush_due = true;
+            host
+        };
+        // Refused by a loop that is closed: then nobody waits for an iteration either.
+        if host.call_method1(py, intern!(py, "call_soon"), (flush,)).is_err() {
+            self.flush();
+        }
+    }
+
+    /// Gives to the system what was queued outside of callbacks.
+    pub(crate) fn flush(&self) {
+        self.state().flush_due = false;
+        if let Some(mut event_loop) = self.checkout() {
+            event_loop.flush();
+            self.checkin(event_loop);
+        }
+    }
+
+    /// Closes all sockets without a word. No callback runs.
+    pub(crate) fn tear_down(&self) {
+        let mut state = self.state();
+        state.gone = true;
+        let dropped = (state.event_loop.take(), state.host.take(), state.interrupt.take());
+        drop(state);
+        drop(dropped);
+    }
+
+    /// What a handler raised to end the program, once.
+    pub(crate) fn take_interrupt(&self) -> PyResult<()> {
+        match self.state().interrupt.take() {
+            Some(interrupt) => Err(interrupt),
+            None => Ok(()),
+        }
+    }
+
+    /// Reports what a handler raised. The loop goes on, unless the program is to end.
+    pub(crate) fn report(
+        &self,
+        py: Python<'_>,
+        error: PyErr,
+        ws: &Bound<'_, PyAny>,
+        handler: &Bound<'_, PyAny>,
+    ) {
+        if error.is_instance_of::<PyKeyboardInterrupt>(py)
+            || error.is_instance_of::<PySystemExit>(py)
+        {
+            self.state().interrupt.get_or_insert(error);
+            return;
+        }
+        let Some(host) = self.host(py) else {
+            return error.write_unraisable(py, Some(handler));
+        };
+        let context = PyDict::new(py);
+        let told = context
+            .set_item("message", "exception in a WebSocket event handler")
+            .and_then(|()| context.set_item("exception", error.value(py)))
+            .and_then(|()| context.set_item("websocket", ws))
+            .and_then(|()| context.set_item("handler", handler))
+            .and_then(|()| host.call_method1(py, "call_exception_handler", (context,)));
+        if told.is_err() {
+            error.write_unraisable(py, Some(handler));
+        }
+    }
+
+    /// Has a coroutine that a handler returned run as a task, after those that the socket's
+    /// handlers returned before.
+    pub(crate) fn adopt(
+        &self,
+        py: Python<'_>,
+        coroutine: &Bound<'_, PyAny>,
+        ws: &Bound<'_, PyAny>,
+        handler: &Bound<'_, PyAny>,
+    ) {
+        let adopted = match self.host(py) {
+            Some(host) => python::chain_task(py).and_then(|chain| {
+                chain.call1((host, ws, handler, coroutine))?;
+                Ok(())
+            }),
+            None => coroutine.call_method0("close").and_then(|_| {
+                let text = "an async def handler needs a running asyncio loop";
+                Err(PyRuntimeError::new_err(text))
+            }),
+        };
+        if let Err(error) = adopted {
+            self.report(py, error, ws, handler);
+        }
+    }
+
+    /// For the garbage collector: what the loop's owner refers to through this.
+    pub(crate) fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let Ok(state) = self.state.try_lock() else { return Ok(()) };
+        if let Some(host) = &state.host {
+            visit.call(&host.event_loop)?;
+            visit.call(&host.flush)?;
+        }
+        Ok(())
+    }
+
+    /// A panic cannot leave half a state behind: each hold is a few moves.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

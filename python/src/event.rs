@@ -1,0 +1,378 @@
+//! The events of the DOM that a socket fires.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyString, PyTuple};
+use pyo3::{PyTraverseError, PyVisit, intern};
+
+/// Characters of a payload that `repr` shows.
+const SHOWN: usize = 80;
+
+const BUBBLES: u8 = 1;
+const CANCELABLE: u8 = 2;
+const PREVENTED: u8 = 4;
+const STOPPED: u8 = 8;
+const DISPATCHING: u8 = 16;
+const TRUSTED: u8 = 32;
+
+/// The type of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Name {
+    Open,
+    Message,
+    Error,
+    Close,
+    Other(Box<str>),
+}
+
+impl Name {
+    pub(crate) fn to_py<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        match self {
+            Self::Open => intern!(py, "open").clone(),
+            Self::Message => intern!(py, "message").clone(),
+            Self::Error => intern!(py, "error").clone(),
+            Self::Close => intern!(py, "close").clone(),
+            Self::Other(name) => PyString::new(py, name),
+        }
+    }
+}
+
+impl From<&str> for Name {
+    fn from(name: &str) -> Self {
+        match name {
+            "open" => Self::Open,
+            "message" => Self::Message,
+            "error" => Self::Error,
+            "close" => Self::Close,
+            other => Self::Other(other.into()),
+        }
+    }
+}
+
+/// Something that happened to a socket; the base of the other events.
+#[pyclass(frozen, subclass, weakref, module = "tightwire")]
+pub(crate) struct Event {
+    name: Name,
+    target: Mutex<Option<Py<PyAny>>>,
+    flags: AtomicU8,
+}
+
+impl Event {
+    fn new_with(name: Name, flags: u8) -> Self {
+        Self { name, target: Mutex::new(None), flags: AtomicU8::new(flags) }
+    }
+
+    /// An event that the library fires.
+    pub(crate) fn trusted(name: Name) -> Self {
+        Self::new_with(name, TRUSTED)
+    }
+
+    pub(crate) fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// The dispatch on `target` begins. False if one is under way.
+    pub(crate) fn begin(&self, target: Py<PyAny>) -> bool {
+        if self.flags.fetch_or(DISPATCHING, Ordering::AcqRel) & DISPATCHING != 0 {
+            return false;
+        }
+        let old = self.target.lock().unwrap_or_else(PoisonError::into_inner).replace(target);
+        drop(old);
+        true
+    }
+
+    /// The dispatch is over; whether nobody prevented the default action.
+    pub(crate) fn end(&self) -> bool {
+        let flags = self.flags.fetch_and(!(DISPATCHING | STOPPED), Ordering::AcqRel);
+        flags & PREVENTED == 0
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.has(STOPPED)
+    }
+
+    fn has(&self, flag: u8) -> bool {
+        self.flags.load(Ordering::Acquire) & flag != 0
+    }
+}
+
+#[pymethods]
+impl Event {
+    #[new]
+    #[pyo3(signature = (r#type, *, bubbles = false, cancelable = false))]
+    fn new(r#type: &str, bubbles: bool, cancelable: bool) -> Self {
+        let flags = if bubbles { BUBBLES } else { 0 } | if cancelable { CANCELABLE } else { 0 };
+        Self::new_with(r#type.into(), flags)
+    }
+
+    #[getter]
+    fn r#type<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
+        self.name.to_py(py)
+    }
+
+    #[getter]
+    fn target(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let target = self.target.lock().unwrap_or_else(PoisonError::into_inner);
+        target.as_ref().map(|target| target.clone_ref(py))
+    }
+
+    #[getter(currentTarget)]
+    fn current_target(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        if self.has(DISPATCHING) { self.target(py) } else { None }
+    }
+
+    /// 2 (at the target) while the event is dispatched, else 0.
+    #[getter(eventPhase)]
+    fn event_phase(&self) -> u8 {
+        if self.has(DISPATCHING) { 2 } else { 0 }
+    }
+
+    #[getter]
+    fn bubbles(&self) -> bool {
+        self.has(BUBBLES)
+    }
+
+    #[getter]
+    fn cancelable(&self) -> bool {
+        self.has(CANCELABLE)
+    }
+
+    #[getter(defaultPrevented)]
+    fn default_prevented(&self) -> bool {
+        self.has(PREVENTED)
+    }
+
+    #[getter(isTrusted)]
+    fn is_trusted(&self) -> bool {
+        self.has(TRUSTED)
+    }
+
+    #[pyo3(name = "preventDefault")]
+    fn prevent_default(&self) {
+        if self.has(CANCELABLE) {
+            self.flags.fetch_or(PREVENTED, Ordering::AcqRel);
+        }
+    }
+
+    #[pyo3(name = "stopImmediatePropagation")]
+    fn stop_immediate_propagation(&self) {
+        self.flags.fetch_or(STOPPED, Ordering::AcqRel);
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let class = slf.get_type().qualname()?;
+        Ok(format!("{class}(type={})", slf.get().name.to_py(slf.py()).repr()?))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self.target.try_lock() {
+            Ok(target) => visit.call(&*target),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        let target = self.target.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(target);
+    }
+}
+
+/// A message came in.
+#[pyclass(frozen, subclass, extends = Event, module = "tightwire")]
+pub(crate) struct MessageEvent {
+    #[pyo3(get)]
+    data: Py<PyAny>,
+    #[pyo3(get)]
+    origin: Py<PyString>,
+}
+
+impl MessageEvent {
+    pub(crate) fn fired(
+        py: Python<'_>,
+        data: Py<PyAny>,
+        origin: Py<PyString>,
+    ) -> PyResult<Bound<'_, PyAny>> {
+        let base = Event::trusted(Name::Message);
+        let event = PyClassInitializer::from(base).add_subclass(Self { data, origin });
+        Ok(Bound::new(py, event)?.into_any())
+    }
+}
+
+#[pymethods]
+impl MessageEvent {
+    #[classattr]
+    fn __match_args__(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["data"])
+    }
+
+    #[new]
+    #[pyo3(signature = (r#type, *, data = None, origin = None))]
+    fn new(
+        py: Python<'_>,
+        r#type: &str,
+        data: Option<Py<PyAny>>,
+        origin: Option<Py<PyString>>,
+    ) -> PyClassInitializer<Self> {
+        let data = data.unwrap_or_else(|| py.None());
+        let origin = origin.unwrap_or_else(|| PyString::new(py, "").unbind());
+        PyClassInitializer::from(Event::new_with(r#type.into(), 0))
+            .add_subclass(Self { data, origin })
+    }
+
+    /// Always empty: sockets have no event ids.
+    #[getter(lastEventId)]
+    fn last_event_id(&self) -> &'static str {
+        ""
+    }
+
+    /// Always `None`: sockets have no source window.
+    #[getter]
+    fn source(&self) -> Option<Py<PyAny>> {
+        None
+    }
+
+    /// Always empty: sockets pass no ports.
+    #[getter]
+    fn ports<'py>(&self, py: Python<'py>) -> Bound<'py, PyTuple> {
+        PyTuple::empty(py)
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let data = slf.get().data.bind(slf.py()).repr()?.to_string();
+        let shown: String = data.chars().take(SHOWN).collect();
+        let dots = if shown.len() < data.len() { "..." } else { "" };
+        Ok(format!("{}(data={shown}{dots})", slf.get_type().qualname()?))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.data)
+    }
+}
+
+/// The connection is over.
+#[pyclass(frozen, subclass, extends = Event, module = "tightwire")]
+pub(crate) struct CloseEvent {
+    #[pyo3(get)]
+    code: u16,
+    #[pyo3(get)]
+    reason: Py<PyString>,
+    was_clean: bool,
+    #[pyo3(get)]
+    error: Option<Py<PyAny>>,
+}
+
+impl CloseEvent {
+    pub(crate) fn fired<'py>(
+        py: Python<'py>,
+        code: u16,
+        reason: &str,
+        was_clean: bool,
+        error: Option<Py<PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let reason = PyString::new(py, reason).unbind();
+        let event = PyClassInitializer::from(Event::trusted(Name::Close)).add_subclass(Self {
+            code,
+            reason,
+            was_clean,
+            error,
+        });
+        Ok(Bound::new(py, event)?.into_any())
+    }
+}
+
+#[pymethods]
+impl CloseEvent {
+    #[classattr]
+    fn __match_args__(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["code", "reason", "wasClean"])
+    }
+
+    #[new]
+    #[pyo3(signature = (r#type, *, wasClean = false, code = 0, reason = None, error = None))]
+    #[expect(non_snake_case, reason = "the standard's name is the keyword")]
+    fn new(
+        py: Python<'_>,
+        r#type: &str,
+        wasClean: bool,
+        code: u16,
+        reason: Option<Py<PyString>>,
+        error: Option<Py<PyAny>>,
+    ) -> PyClassInitializer<Self> {
+        let reason = reason.unwrap_or_else(|| PyString::new(py, "").unbind());
+        PyClassInitializer::from(Event::new_with(r#type.into(), 0)).add_subclass(Self {
+            code,
+            reason,
+            was_clean: wasClean,
+            error,
+        })
+    }
+
+    #[getter(wasClean)]
+    fn was_clean(&self) -> bool {
+        self.was_clean
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let class = slf.get_type().qualname()?;
+        let Self { code, reason, was_clean, .. } = slf.get();
+        let reason = reason.bind(slf.py()).repr()?;
+        let was_clean = if *was_clean { "True" } else { "False" };
+        Ok(format!("{class}(code={code}, reason={reason}, wasClean={was_clean})"))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.error)
+    }
+}
+
+/// The connection failed; a close event follows.
+#[pyclass(frozen, subclass, extends = Event, module = "tightwire")]
+pub(crate) struct ErrorEvent {
+    #[pyo3(get)]
+    message: Py<PyString>,
+    #[pyo3(get)]
+    error: Option<Py<PyAny>>,
+}
+
+impl ErrorEvent {
+    pub(crate) fn fired<'py>(
+        py: Python<'py>,
+        error: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let this = Self { message: error.str()?.unbind(), error: Some(error.clone().unbind()) };
+        let event = PyClassInitializer::from(Event::trusted(Name::Error)).add_subclass(this);
+        Ok(Bound::new(py, event)?.into_any())
+    }
+}
+
+#[pymethods]
+impl ErrorEvent {
+    #[classattr]
+    fn __match_args__(py: Python<'_>) -> PyResult<Bound<'_, PyTuple>> {
+        PyTuple::new(py, ["error"])
+    }
+
+    #[new]
+    #[pyo3(signature = (r#type, *, message = None, error = None))]
+    fn new(
+        py: Python<'_>,
+        r#type: &str,
+        message: Option<Py<PyString>>,
+        error: Option<Py<PyAny>>,
+    ) -> PyClassInitializer<Self> {
+        let message = message.unwrap_or_else(|| PyString::new(py, "").unbind());
+        PyClassInitializer::from(Event::new_with(r#type.into(), 0))
+            .add_subclass(Self { message, error })
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let message = slf.get().message.bind(slf.py()).repr()?;
+        Ok(format!("{}(message={message})", slf.get_type().qualname()?))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.error)
+    }
+}

@@ -1,0 +1,134 @@
+//! What the core calls: from its callbacks to the events of a Python object.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use pyo3::prelude::*;
+use tightwire::{CloseEvent, ConnId, Context, Handler, Message, Opening, Socket};
+
+use crate::connection::Connection;
+use crate::current::lend;
+use crate::driver::Driver;
+use crate::socket::WebSocket;
+
+/// The callbacks of one client. Keeps its socket alive as long as the core has the connection.
+pub(crate) struct ClientHandler {
+    pub(crate) ws: Py<WebSocket>,
+}
+
+impl Handler for ClientHandler {
+    fn on_open(&mut self, ws: &mut Socket<'_>, _: &Opening<'_>) {
+        Python::attach(|py| {
+            let socket = self.ws.bind(py);
+            if let Some(connection) = socket.get().connection() {
+                lend(connection.driver(), &mut ws.context(), || WebSocket::fire_open(socket));
+            }
+        });
+    }
+
+    fn on_message(&mut self, ws: &mut Socket<'_>, message: Message<'_>) {
+        Python::attach(|py| deliver(ws, self.ws.bind(py), message));
+    }
+
+    fn on_close(&mut self, context: &mut Context<'_>, _: ConnId, close: &CloseEvent) {
+        Python::attach(|py| bury(context, self.ws.bind(py), close));
+    }
+}
+
+/// The sockets that a server accepted, by the tags of their connections.
+#[derive(Default)]
+pub(crate) struct Accepted(Mutex<Places>);
+
+#[derive(Default)]
+struct Places {
+    sockets: Vec<Option<Py<WebSocket>>>,
+    free: Vec<usize>,
+}
+
+impl Accepted {
+    /// Every socket, in no order.
+    pub(crate) fn all(&self, py: Python<'_>) -> Vec<Py<WebSocket>> {
+        self.places().sockets.iter().flatten().map(|socket| socket.clone_ref(py)).collect()
+    }
+
+    fn insert(&self, socket: Py<WebSocket>) -> u64 {
+        let mut places = self.places();
+        let place = places.free.pop().unwrap_or(places.sockets.len());
+        match places.sockets.get_mut(place) {
+            Some(slot) => *slot = Some(socket),
+            None => places.sockets.push(Some(socket)),
+        }
+        place as u64
+    }
+
+    fn get(&self, py: Python<'_>, tag: u64) -> Option<Py<WebSocket>> {
+        let place = usize::try_from(tag).ok()?;
+        Some(self.places().sockets.get(place)?.as_ref()?.clone_ref(py))
+    }
+
+    fn remove(&self, tag: u64) -> Option<Py<WebSocket>> {
+        let place = usize::try_from(tag).ok()?;
+        let mut places = self.places();
+        let socket = places.sockets.get_mut(place)?.take()?;
+        places.free.push(place);
+        Some(socket)
+    }
+
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The callbacks of one server.
+pub(crate) struct ServerHandler {
+    pub(crate) handler: Py<PyAny>,
+    pub(crate) driver: Arc<Driver>,
+    pub(crate) accepted: Arc<Accepted>,
+}
+
+impl Handler for ServerHandler {
+    fn on_open(&mut self, ws: &mut Socket<'_>, _: &Opening<'_>) {
+        Python::attach(|py| {
+            let connection = Connection::new(py, &self.driver, ws.remote(), true);
+            let Ok(socket) = Bound::new(py, WebSocket::of(connection)) else {
+                return ws.abort();
+            };
+            ws.set_tag(self.accepted.insert(socket.clone().unbind()));
+            let handler = self.handler.bind(py);
+            let handled = lend(&self.driver, &mut ws.context(), || {
+                WebSocket::call(&socket, handler, socket.as_any())
+            });
+            if !handled {
+                // 1011 is legal, and a connection that is closing already may ignore it.
+                let _ = ws.close(Some(1011), "");
+            }
+        });
+    }
+
+    fn on_message(&mut self, ws: &mut Socket<'_>, message: Message<'_>) {
+        Python::attach(|py| {
+            if let Some(socket) = self.accepted.get(py, ws.tag()) {
+                deliver(ws, socket.bind(py), message);
+            }
+        });
+    }
+
+    fn on_close(&mut self, context: &mut Context<'_>, _: ConnId, close: &CloseEvent) {
+        Python::attach(|py| {
+            if let Some(socket) = self.accepted.remove(close.tag) {
+                bury(context, socket.bind(py), close);
+            }
+        });
+    }
+}
+
+fn deliver(ws: &mut Socket<'_>, socket: &Bound<'_, WebSocket>, message: Message<'_>) {
+    if let Some(connection) = socket.get().connection() {
+        lend(connection.driver(), &mut ws.context(), || WebSocket::fire_message(socket, message));
+    }
+}
+
+fn bury(context: &mut Context<'_>, socket: &Bound<'_, WebSocket>, close: &CloseEvent) {
+    if let Some(connection) = socket.get().connection() {
+        lend(connection.driver(), context, || WebSocket::fire_close(socket, close));
+    }
+}

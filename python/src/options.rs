@@ -1,0 +1,123 @@
+//! Keyword arguments, checked and put into the core's terms.
+
+use std::time::Duration;
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyMapping, PyString};
+use tightwire::Tuning;
+use tightwire::proto::handshake::{ClientHandshake, ClientRequest};
+
+use crate::convert::text_of;
+use crate::error::syntax;
+
+/// `tightwire.Limits`.
+#[derive(FromPyObject)]
+pub(crate) struct Limits {
+    max_message: usize,
+    max_send_buffer: usize,
+    max_head: usize,
+    max_fields: usize,
+}
+
+/// Seconds of silence before a ping, and seconds to wait for anything after it.
+pub(crate) type Heartbeat = (f64, f64);
+
+/// Limits and times of a connection. `None` switches a time off.
+pub(crate) fn tuning(
+    timeout: Option<f64>,
+    close_timeout: Option<f64>,
+    heartbeat: Option<Heartbeat>,
+    limits: Option<Limits>,
+) -> PyResult<Tuning> {
+    let mut tuning = Tuning {
+        open_timeout: duration("timeout", timeout)?,
+        close_timeout: duration("close_timeout", close_timeout)?,
+        ping_interval: duration("heartbeat", heartbeat.map(|(interval, _)| interval))?,
+        ping_timeout: duration("heartbeat", heartbeat.map(|(_, timeout)| timeout))?,
+        ..Tuning::default()
+    };
+    if let Some(limits) = limits {
+        tuning.max_message = limits.max_message;
+        tuning.max_send_buffer = limits.max_send_buffer;
+        tuning.max_head = limits.max_head;
+        tuning.max_fields = limits.max_fields;
+    }
+    Ok(tuning)
+}
+
+fn duration(argument: &str, seconds: Option<f64>) -> PyResult<Option<Duration>> {
+    let Some(seconds) = seconds else { return Ok(None) };
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if !duration.is_zero() => Ok(Some(duration)),
+        _ => {
+            let text = format!("{argument}: a positive number of seconds expected, not {seconds}");
+            Err(PyValueError::new_err(text))
+        }
+    }
+}
+
+/// A name, or names in the order of preference.
+pub(crate) fn names(argument: &str, value: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<String>> {
+    let Some(value) = value else { return Ok(Vec::new()) };
+    if let Ok(name) = value.cast::<PyString>() {
+        return Ok(vec![text_of(name)?.into_owned()]);
+    }
+    let wrong = |got: &Bound<'_, PyAny>| {
+        let class = got.get_type().qualname().map_or_else(|_| "?".into(), |name| name.to_string());
+        PyTypeError::new_err(format!("{argument}: str or a sequence of str expected, not {class}"))
+    };
+    if value.is_instance_of::<PyBytes>() {
+        return Err(wrong(value));
+    }
+    let names = value.try_iter().map_err(|_| wrong(value))?;
+    names
+        .map(|name| {
+            let name = name?;
+            let name = name.cast::<PyString>().map_err(|_| wrong(&name))?;
+            Ok(text_of(name)?.into_owned())
+        })
+        .collect()
+}
+
+/// The subprotocols of a client; one that repeats or is no token is a `SyntaxError`.
+pub(crate) fn protocols(py: Python<'_>, value: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<String>> {
+    let protocols = names("protocols", value)?;
+    // A request with nothing but the subprotocols tells whether they are legal.
+    let request = ClientRequest {
+        host: "h",
+        target: "/",
+        protocols: &protocols,
+        origin: None,
+        headers: &[],
+        key: [0; 16],
+    };
+    match ClientHandshake::start(&request, &Tuning::default(), &mut Vec::new()) {
+        Ok(_) => Ok(protocols),
+        Err(error) => Err(syntax(py, format!("protocols: {error}"))),
+    }
+}
+
+/// A mapping or an iterable of pairs; a mapping's value may be a list of values.
+pub(crate) fn headers(value: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<(String, String)>> {
+    let Some(value) = value else { return Ok(Vec::new()) };
+    let wrong = || {
+        PyTypeError::new_err("headers: a mapping or an iterable of pairs, both of str, expected")
+    };
+    let items = match value.cast::<PyMapping>() {
+        Ok(mapping) => mapping.items()?.into_any(),
+        Err(_) if value.is_instance_of::<PyString>() => return Err(wrong()),
+        Err(_) => value.clone(),
+    };
+    let mut headers = Vec::new();
+    for item in items.try_iter().map_err(|_| wrong())? {
+        let (name, value): (String, Bound<'_, PyAny>) = item?.extract().map_err(|_| wrong())?;
+        if let Ok(value) = value.extract() {
+            headers.push((name, value));
+            continue;
+        }
+        let values: Vec<String> = value.extract().map_err(|_| wrong())?;
+        headers.extend(values.into_iter().map(|value| (name.clone(), value)));
+    }
+    Ok(headers)
+}

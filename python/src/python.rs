@@ -1,0 +1,63 @@
+//! The parts of the package that are written in Python, each imported once.
+
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+const LOOPS: &str = "tightwire._loops";
+
+/// `current(loop)`: the loop that drives new sockets of this thread.
+pub(crate) fn current_loop(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    FUNCTION.import(py, LOOPS, "current")
+}
+
+/// `release(loop)`: the loop has nothing left to do.
+pub(crate) fn release_loop(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    FUNCTION.import(py, LOOPS, "release")
+}
+
+/// `chain(host, ws, handler, coroutine)`: a task for what an `async def` handler returned.
+pub(crate) fn chain_task(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    FUNCTION.import(py, LOOPS, "chain")
+}
+
+/// `opened(ws)`: a coroutine that ends when the socket opens.
+pub(crate) fn opened(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    FUNCTION.import(py, LOOPS, "opened")
+}
+
+/// `decorator(ws, type)`: what `@ws.on(type)` is.
+pub(crate) fn decorator(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    FUNCTION.import(py, LOOPS, "decorator")
+}
+
+/// The type of what an `async def` function returns.
+pub(crate) fn coroutine_type(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static TYPE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    TYPE.import(py, "types", "CoroutineType")
+}
+
+/// `from_core(...)`: the exception for an error of the core.
+pub(crate) fn exception_from_core(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    FUNCTION.import(py, "tightwire.exceptions", "_from_core")
+}
+
+/// A class of `tightwire.exceptions`.
+pub(crate) fn exception_class<'py>(py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    MODULE
+        .get_or_try_init(py, || py.import("tightwire.exceptions").map(Bound::unbind))?
+        .bind(py)
+        .getattr(name)
+}
+
+/// `run_socket(ws)`: drives this thread's loop until the socket is closed.
+pub(crate) fn run_loop(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    FUNCTION.import(py, LOOPS, "run_socket")
+}

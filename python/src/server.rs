@@ -1,0 +1,144 @@
+//! `tightwire.serve` and what it returns.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use tightwire::{ServerId, ServerOptions};
+
+use crate::driver::Driver;
+use crate::error::{describe, raise};
+use crate::event_loop::Loop;
+use crate::handler::{Accepted, ServerHandler};
+use crate::options::{self, Heartbeat, Limits};
+use crate::python;
+use crate::socket::WebSocket;
+use crate::tls::Tls;
+
+/// The code of a server that stops (RFC 6455 section 7.4.1).
+const GOING_AWAY: u16 = 1001;
+
+/// A listening server.
+#[pyclass(frozen, weakref, module = "tightwire")]
+pub(crate) struct Server {
+    id: ServerId,
+    driver: Arc<Driver>,
+    accepted: Arc<Accepted>,
+    host: String,
+    #[pyo3(get)]
+    port: u16,
+    closed: AtomicBool,
+}
+
+#[pymethods]
+impl Server {
+    #[getter]
+    fn host(&self) -> &str {
+        &self.host
+    }
+
+    #[getter]
+    fn connections(&self, py: Python<'_>) -> Vec<Py<WebSocket>> {
+        self.accepted.all(py)
+    }
+
+    #[pyo3(signature = (*, connections = true))]
+    fn close(&self, py: Python<'_>, connections: bool) {
+        let id = self.id;
+        if !self.closed.swap(true, Ordering::AcqRel)
+            && self.driver.with(py, |context| context.close_server(id)).is_none()
+        {
+            let job = Box::new(move |context: &mut tightwire::Context<'_>| {
+                context.close_server(id);
+            });
+            self.driver.handle().post(job);
+        }
+        if !connections {
+            return;
+        }
+        for socket in self.accepted.all(py) {
+            if let Some(connection) = socket.get().connection() {
+                // The code is legal, so that the only error is out of reach.
+                let _ = connection.close(py, Some(GOING_AWAY), "");
+            }
+        }
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        _class: Py<PyAny>,
+        _error: Py<PyAny>,
+        _traceback: Py<PyAny>,
+    ) {
+        self.close(py, true);
+    }
+
+    fn __repr__(&self) -> String {
+        let state = if self.closed.load(Ordering::Acquire) { "closed" } else { "listening" };
+        format!("<Server {}:{} {state}>", self.host, self.port)
+    }
+}
+
+/// Listens, and calls `handler` with a socket for each connection.
+#[pyfunction]
+#[pyo3(signature = (
+    handler, host = "127.0.0.1", port = 0, *, tls = None, protocols = None, origins = None,
+    max_connections = None, timeout = 10.0, close_timeout = 5.0, heartbeat = (20.0, 20.0),
+    limits = None, r#loop = None
+))]
+#[expect(clippy::too_many_arguments, reason = "the keywords of a constructor")]
+pub(crate) fn serve(
+    py: Python<'_>,
+    handler: &Bound<'_, PyAny>,
+    host: &str,
+    port: u16,
+    tls: Option<&Bound<'_, PyAny>>,
+    protocols: Option<&Bound<'_, PyAny>>,
+    origins: Option<&Bound<'_, PyAny>>,
+    max_connections: Option<usize>,
+    timeout: Option<f64>,
+    close_timeout: Option<f64>,
+    heartbeat: Option<Heartbeat>,
+    limits: Option<Limits>,
+    r#loop: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Server> {
+    if !handler.is_callable() {
+        return Err(PyTypeError::new_err("handler: a callable expected"));
+    }
+    let address =
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let mut server = ServerOptions::new(&address)
+        .map_err(|error| PyValueError::new_err(describe("host", &error)))?
+        .protocols(options::names("protocols", protocols)?)
+        .origins(options::names("origins", origins)?)
+        .tuning(options::tuning(timeout, close_timeout, heartbeat, limits)?);
+    if let Some(tls) = tls {
+        let wrong = |_| PyTypeError::new_err("tls: TLS(...) or None expected");
+        server = server.tls(tls.cast::<Tls>().map_err(wrong)?.get().server()?);
+    }
+    if let Some(count) = max_connections {
+        server = server.max_connections(count);
+    }
+    let current = python::current_loop(py)?.call1((r#loop,))?;
+    let current = current.cast::<Loop>()?.get();
+    let driver = Arc::clone(current.driver());
+    let accepted = Arc::new(Accepted::default());
+    let handler = ServerHandler {
+        handler: handler.clone().unbind(),
+        driver: Arc::clone(&driver),
+        accepted: Arc::clone(&accepted),
+    };
+    let listening = current.with(py, |context| {
+        let id = context.listen(&server, Box::new(handler))?;
+        Ok((id, context.server_port(id).unwrap_or(port)))
+    })?;
+    let (id, port) = listening.map_err(|error| raise(py, &error))?;
+    let (host, closed) = (host.to_owned(), AtomicBool::new(false));
+    Ok(Server { id, driver, accepted, host, port, closed })
+}

@@ -1,0 +1,438 @@
+//! `tightwire.WebSocket`: the class of the browser.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::{PyTraverseError, PyVisit};
+use tightwire::proto::close::check_close;
+use tightwire::{ClientOptions, CloseError, ReadyState, SendError};
+
+use crate::connection::{Connection, Sent};
+use crate::convert::{Payload, text_of};
+use crate::error::{describe, named, raise, syntax};
+use crate::event::{Event, Name};
+use crate::event_loop::Loop;
+use crate::handler::ClientHandler;
+use crate::listeners::Listeners;
+use crate::options::{self, Heartbeat, Limits};
+use crate::python;
+use crate::tls::{ClientChoice, client_choice};
+
+/// The values of `binaryType`.
+const BINARY_TYPES: [&str; 2] = ["blob", "arraybuffer"];
+
+/// A WebSocket, as in a browser.
+#[pyclass(frozen, subclass, weakref, module = "tightwire")]
+pub(crate) struct WebSocket {
+    connection: OnceLock<Connection>,
+    pub(crate) listeners: Listeners,
+    binary_type: AtomicU8,
+    pub(crate) error: Mutex<Option<Py<PyAny>>>,
+    pub(crate) close_event: Mutex<Option<Py<PyAny>>>,
+}
+
+impl WebSocket {
+    fn empty() -> Self {
+        Self {
+            connection: OnceLock::new(),
+            listeners: Listeners::default(),
+            binary_type: AtomicU8::new(0),
+            error: Mutex::new(None),
+            close_event: Mutex::new(None),
+        }
+    }
+
+    /// The socket of a connection that a server accepted.
+    pub(crate) fn of(connection: Connection) -> Self {
+        Self { connection: connection.into(), ..Self::empty() }
+    }
+
+    pub(crate) fn connection(&self) -> Option<&Connection> {
+        self.connection.get()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        let closed = ReadyState::Closed as u8;
+        self.connection.get().is_none_or(|connection| connection.ready_state() == closed)
+    }
+
+    fn started(&self) -> PyResult<&Connection> {
+        self.connection
+            .get()
+            .ok_or_else(|| PyRuntimeError::new_err("WebSocket.__init__ was not called, or raised"))
+    }
+
+    fn attribute(&self, py: Python<'_>, name: Name) -> Option<Py<PyAny>> {
+        self.listeners.attribute(py, &name)
+    }
+
+    fn set_attribute(&self, name: Name, value: &Bound<'_, PyAny>) {
+        let callback = value.is_callable().then(|| value.clone().unbind());
+        self.listeners.set_attribute(name, callback);
+    }
+
+    fn connect(slf: &Bound<'_, Self>, options: &ClientOptions, r#loop: &Loop) -> PyResult<()> {
+        let py = slf.py();
+        let handler = ClientHandler { ws: slf.clone().unbind() };
+        let connected = r#loop.with(py, |context| {
+            let id = context.connect(options, Box::new(handler))?;
+            Ok(context.remote(id))
+        })?;
+        let remote = connected.map_err(|error| raise(py, &error))?;
+        let remote = remote.ok_or_else(|| PyRuntimeError::new_err("the loop is gone"))?;
+        let connection = Connection::new(py, r#loop.driver(), remote, false);
+        if slf.get().connection.set(connection).is_err() {
+            return Err(PyRuntimeError::new_err("WebSocket.__init__ was called twice"));
+        }
+        Ok(())
+    }
+}
+
+#[pymethods]
+impl WebSocket {
+    #[classattr]
+    const CONNECTING: u8 = ReadyState::Connecting as u8;
+    #[classattr]
+    pub(crate) const OPEN: u8 = ReadyState::Open as u8;
+    #[classattr]
+    const CLOSING: u8 = ReadyState::Closing as u8;
+    #[classattr]
+    const CLOSED: u8 = ReadyState::Closed as u8;
+
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self::empty()
+    }
+
+    #[pyo3(signature = (
+        url, protocols = None, *, headers = None, origin = None, tls = None, timeout = 10.0,
+        close_timeout = 5.0, heartbeat = (20.0, 20.0), limits = None, r#loop = None
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "the keywords of a constructor")]
+    fn __init__(
+        slf: &Bound<'_, Self>,
+        url: &Bound<'_, PyString>,
+        protocols: Option<&Bound<'_, PyAny>>,
+        headers: Option<&Bound<'_, PyAny>>,
+        origin: Option<String>,
+        tls: Option<&Bound<'_, PyAny>>,
+        timeout: Option<f64>,
+        close_timeout: Option<f64>,
+        heartbeat: Option<Heartbeat>,
+        limits: Option<Limits>,
+        r#loop: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let py = slf.py();
+        if slf.get().connection.get().is_some() {
+            return Err(PyRuntimeError::new_err("WebSocket.__init__ was called twice"));
+        }
+        let mut client = ClientOptions::new(&text_of(url)?)
+            .map_err(|error| syntax(py, describe("url", &error)))?;
+        for protocol in options::protocols(py, protocols)? {
+            client = client.protocol(protocol);
+        }
+        for (name, value) in options::headers(headers)? {
+            client = client.header(name, value);
+        }
+        if let Some(origin) = origin {
+            client = client.origin(origin);
+        }
+        if let ClientChoice::Settings(tls) = client_choice(tls)? {
+            client = client.tls(tls.get().client(py)?);
+            if let Some(name) = &tls.get().server_name {
+                client = client.tls_name(name);
+            }
+        }
+        let client = client.tuning(options::tuning(timeout, close_timeout, heartbeat, limits)?);
+        let current = python::current_loop(py)?.call1((r#loop,))?;
+        Self::connect(slf, &client, current.cast::<Loop>()?.get())
+    }
+
+    #[getter]
+    fn url(&self) -> PyResult<&str> {
+        Ok(self.started()?.remote().url())
+    }
+
+    #[getter]
+    fn protocol(&self) -> PyResult<&str> {
+        let connection = self.started()?;
+        Ok(if connection.was_opened() { connection.remote().protocol() } else { "" })
+    }
+
+    #[getter]
+    fn extensions(&self) -> PyResult<&str> {
+        let connection = self.started()?;
+        Ok(if connection.was_opened() { connection.remote().extensions() } else { "" })
+    }
+
+    #[getter(readyState)]
+    fn ready_state(&self) -> PyResult<u8> {
+        Ok(self.started()?.ready_state())
+    }
+
+    #[getter(bufferedAmount)]
+    fn buffered_amount(&self) -> PyResult<u64> {
+        Ok(self.started()?.buffered_amount())
+    }
+
+    #[getter(binaryType)]
+    fn binary_type(&self) -> &'static str {
+        let index = usize::from(self.binary_type.load(Ordering::Acquire));
+        BINARY_TYPES.get(index).unwrap_or(&"blob")
+    }
+
+    #[setter(binaryType)]
+    fn set_binary_type(&self, value: &Bound<'_, PyAny>) {
+        let known = |name: &str| value.eq(name).unwrap_or(false);
+        for (index, name) in (0..).zip(BINARY_TYPES) {
+            if known(name) {
+                self.binary_type.store(index, Ordering::Release);
+            }
+        }
+    }
+
+    #[getter]
+    fn error(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let error = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+        error.as_ref().map(|error| error.clone_ref(py))
+    }
+
+    #[getter]
+    fn remote_address(&self) -> PyResult<Option<(String, u16)>> {
+        let address = self.started()?.remote().remote_addr();
+        Ok(address.map(|address| (address.ip().to_string(), address.port())))
+    }
+
+    #[getter]
+    fn onopen(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.attribute(py, Name::Open)
+    }
+
+    #[setter]
+    fn set_onopen(&self, value: &Bound<'_, PyAny>) {
+        self.set_attribute(Name::Open, value);
+    }
+
+    #[getter]
+    fn onmessage(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.attribute(py, Name::Message)
+    }
+
+    #[setter]
+    fn set_onmessage(&self, value: &Bound<'_, PyAny>) {
+        self.set_attribute(Name::Message, value);
+    }
+
+    #[getter]
+    fn onerror(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.attribute(py, Name::Error)
+    }
+
+    #[setter]
+    fn set_onerror(&self, value: &Bound<'_, PyAny>) {
+        self.set_attribute(Name::Error, value);
+    }
+
+    #[getter]
+    fn onclose(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.attribute(py, Name::Close)
+    }
+
+    #[setter]
+    fn set_onclose(&self, value: &Bound<'_, PyAny>) {
+        self.set_attribute(Name::Close, value);
+    }
+
+    #[pyo3(signature = (data, /))]
+    fn send(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        let payload = Payload::of(data)?;
+        let connection = self.started()?;
+        if connection.ready_state() == Self::CONNECTING {
+            let text = "send: the connection is not open yet; wait for the open event";
+            return Err(named(py, "InvalidStateError", text));
+        }
+        match connection.send(py, payload.message()) {
+            Sent::Taken | Sent::Lost | Sent::Overflow => Ok(()),
+            Sent::Failed(error) => Err(named(py, "WebSocketError", format!("send: {error}"))),
+        }
+    }
+
+    #[pyo3(signature = (code = None, reason = None))]
+    fn close(
+        &self,
+        py: Python<'_>,
+        code: Option<&Bound<'_, PyAny>>,
+        reason: Option<&Bound<'_, PyString>>,
+    ) -> PyResult<()> {
+        let connection = self.started()?;
+        let reason = reason.map(text_of).transpose()?.unwrap_or_default();
+        let code = match code {
+            Some(code) => Some(close_code(code, connection.accepted)?),
+            None if reason.is_empty() => None,
+            None => Some(1000),
+        };
+        if let Err(error @ CloseError::ReasonTooLong(_)) = check_close(code, &reason) {
+            return Err(syntax(py, format!("reason: {error}")));
+        }
+        connection
+            .close(py, code, &reason)
+            .map_err(|error| named(py, "InvalidAccessError", format!("close: {error}")))
+    }
+
+    #[pyo3(signature = (data = None))]
+    fn ping(&self, py: Python<'_>, data: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let payload = data.map(Payload::of).transpose()?;
+        let connection = self.started()?;
+        let bytes = payload.as_ref().map_or(&[][..], Payload::bytes);
+        match connection.ping(py, bytes) {
+            Ok(()) => Ok(()),
+            Err(SendError::TooLong) => {
+                Err(PyValueError::new_err("data: a ping carries at most 125 bytes"))
+            }
+            Err(error) => Err(named(py, "InvalidStateError", format!("ping: {error}"))),
+        }
+    }
+
+    fn abort(&self, py: Python<'_>) -> PyResult<()> {
+        let connection = self.started()?;
+        if connection.ready_state() != Self::CLOSED {
+            connection.abort(py);
+        }
+        Ok(())
+    }
+
+    #[pyo3(
+        name = "addEventListener",
+        signature = (r#type, callback, options = None, *, once = false, capture = false)
+    )]
+    fn add_event_listener(
+        &self,
+        r#type: &str,
+        callback: Option<&Bound<'_, PyAny>>,
+        options: Option<&Bound<'_, PyAny>>,
+        once: bool,
+        capture: bool,
+    ) -> PyResult<()> {
+        let Some(callback) = callback else { return Ok(()) };
+        if !callback.is_callable() {
+            return Err(PyTypeError::new_err("callback: a callable or None expected"));
+        }
+        let (in_capture, in_once) = listener_options(options)?;
+        self.listeners.add(r#type.into(), callback, capture || in_capture, once || in_once)
+    }
+
+    #[pyo3(
+        name = "removeEventListener",
+        signature = (r#type, callback, options = None, *, capture = false)
+    )]
+    fn remove_event_listener(
+        &self,
+        r#type: &str,
+        callback: Option<&Bound<'_, PyAny>>,
+        options: Option<&Bound<'_, PyAny>>,
+        capture: bool,
+    ) -> PyResult<()> {
+        let Some(callback) = callback else { return Ok(()) };
+        let (in_capture, _) = listener_options(options)?;
+        self.listeners.remove(&r#type.into(), callback, capture || in_capture)
+    }
+
+    #[pyo3(name = "dispatchEvent")]
+    fn dispatch_event(slf: &Bound<'_, Self>, event: &Bound<'_, Event>) -> PyResult<bool> {
+        slf.get().started()?;
+        Self::dispatch(slf, event.as_any())
+    }
+
+    #[pyo3(signature = (r#type, /))]
+    fn on<'py>(slf: &Bound<'py, Self>, r#type: &str) -> PyResult<Bound<'py, PyAny>> {
+        python::decorator(slf.py())?.call1((slf, r#type))
+    }
+
+    fn run(slf: &Bound<'_, Self>) -> PyResult<Option<Py<PyAny>>> {
+        let py = slf.py();
+        let this = slf.get();
+        if !this.is_closed() {
+            if this.started()?.driver().host(py).is_some() {
+                let text = "run: an asyncio loop drives this socket; await it instead";
+                return Err(PyRuntimeError::new_err(text));
+            }
+            if !this.started()?.driver().is_own_thread() {
+                let text = "run: this socket belongs to another thread";
+                return Err(PyRuntimeError::new_err(text));
+            }
+            python::run_loop(py)?.call1((slf,))?;
+        }
+        let event = this.close_event.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(event.as_ref().map(|event| event.clone_ref(py)))
+    }
+
+    fn __await__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        python::opened(slf.py())?.call1((slf,))?.call_method0("__await__")
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let class = slf.get_type().qualname()?;
+        let Some(connection) = slf.get().connection() else { return Ok(format!("<{class}>")) };
+        let states = ["connecting", "open", "closing", "closed"];
+        let state = states.get(usize::from(connection.ready_state())).unwrap_or(&"closed");
+        // Without the path and the credentials, which may be secret.
+        let origin = connection.origin.bind(slf.py());
+        Ok(format!("<{class} {origin} {state}>"))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        self.listeners.traverse(visit)?;
+        for slot in [&self.error, &self.close_event] {
+            if let Ok(slot) = slot.try_lock() {
+                visit.call(&*slot)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn __clear__(&self) {
+        self.listeners.clear();
+        for slot in [&self.error, &self.close_event] {
+            let old = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+            drop(old);
+        }
+    }
+}
+
+/// A code that the application may close with: the standard's, or for a server the protocol's.
+fn close_code(code: &Bound<'_, PyAny>, accepted: bool) -> PyResult<u16> {
+    let py = code.py();
+    let wrong = || PyTypeError::new_err("code: an int or None expected");
+    if !code.is_instance_of::<pyo3::types::PyInt>() {
+        return Err(wrong());
+    }
+    let legal = |code: u16| match accepted {
+        true => check_close(Some(code), "").is_ok(),
+        false => matches!(code, 1000 | 3000..=4999),
+    };
+    match code.extract::<u16>() {
+        Ok(code) if legal(code) => Ok(code),
+        _ => {
+            let range = if accepted { "1000-1003, 1007-1014" } else { "1000" };
+            let text = format!("code: {code} is not {range} or 3000-4999");
+            Err(named(py, "InvalidAccessError", text))
+        }
+    }
+}
+
+/// The third argument of `addEventListener`: a bool is `capture`, a mapping has both.
+fn listener_options(options: Option<&Bound<'_, PyAny>>) -> PyResult<(bool, bool)> {
+    let Some(options) = options else { return Ok((false, false)) };
+    if let Ok(options) = options.cast::<PyDict>() {
+        let flag = |name: &str| match options.get_item(name)? {
+            Some(value) => value.is_truthy(),
+            None => Ok(false),
+        };
+        return Ok((flag("capture")?, flag("once")?));
+    }
+    Ok((options.is_truthy()?, false))
+}
