@@ -190,7 +190,13 @@ impl Core {
     ) -> Result<(), SendError> {
         self.check_room(link)?;
         let (now, masks, scratch) = (self.now, &mut self.masks, &mut self.scratch);
-        link.send_part(kind, data, fin, now, masks, scratch)
+        link.send_part(kind, data, fin, now, masks, scratch)?;
+        if fin {
+            for (kind, payload) in std::mem::take(&mut link.held) {
+                self.send_charged(link, kind, &payload);
+            }
+        }
+        Ok(())
     }
 
     /// Whether a message may be queued.
@@ -257,14 +263,22 @@ impl Core {
             }
             Command::Send { id, kind, payload } => {
                 self.with_link(current, id, |core, link| {
-                    link.refund(payload.len() as u64);
-                    let (now, masks, scratch) = (core.now, &mut core.masks, &mut core.scratch);
-                    if link.send(kind, &payload, now, masks, scratch) == Err(SendError::Entropy) {
-                        link.fail_session(Failure::Entropy, now, masks);
+                    if link.session.is_in_parts() {
+                        return link.held.push((kind, payload));
                     }
+                    core.send_charged(link, kind, &payload);
                 });
             }
             Command::Post(_) | Command::Resolved { .. } => self.deferred.push_back(command),
+        }
+    }
+
+    /// Queues a message that another thread has accounted for.
+    fn send_charged(&mut self, link: &mut Link, kind: MessageKind, payload: &[u8]) {
+        link.refund(payload.len() as u64);
+        let (now, masks, scratch) = (self.now, &mut self.masks, &mut self.scratch);
+        if link.send(kind, payload, now, masks, scratch) == Err(SendError::Entropy) {
+            link.fail_session(Failure::Entropy, now, masks);
         }
     }
 

@@ -39,6 +39,8 @@ pub(crate) struct Link {
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) error: Option<Box<Error>>,
+    /// Messages of other threads that came amid a message in parts: they go behind it.
+    pub(crate) held: Vec<(MessageKind, Box<[u8]>)>,
     /// The application's own word.
     pub(crate) tag: u64,
     /// Until the connection is open, or, when it is refused, until its stream must have ended.
@@ -110,6 +112,7 @@ impl Link {
             endpoint,
             shared,
             error: None,
+            held: Vec::new(),
             tag: 0,
             scheduled: None,
             published: 0,
