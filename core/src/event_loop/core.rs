@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::accept::Listener;
+use super::clock;
 use super::deadlines::Deadlines;
 use super::endpoint::Endpoint;
 use super::handler::{CloseEvent, Handler};
@@ -136,6 +137,12 @@ impl Core {
         Ok(Arc::new(Shared::new(ConnId::new(slot, generation), limit)))
     }
 
+    /// Reads the clock anew. Deadlines that begin in a callback, or behind one, are not to lose the
+    /// time that it took.
+    pub(crate) fn refresh_now(&mut self) {
+        self.now = clock::now();
+    }
+
     /// Calls `act` with a connection, wherever it is, and has it looked after before the turn ends.
     pub(crate) fn with_link<R>(
         &mut self,
@@ -223,6 +230,7 @@ impl Core {
         reason: &str,
     ) -> Result<(), CloseError> {
         check_close(code, reason)?;
+        self.refresh_now();
         link.shared.set_ready_state(ReadyState::Closing);
         if link.is_open() {
             let tuning = &link.endpoint.tuning;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::clock;
 use super::endpoint::Endpoint;
 use super::handler::CloseEvent;
 use super::id::ConnId;
@@ -208,6 +209,8 @@ impl Link {
         self.flags.writable = written.as_ref().is_ok_and(|written| !written.blocked);
         self.session.sent_through(data, taken);
         let pending = !self.session.queue().is_empty();
+        // The callback that sends may have taken its time, and the peer's patience begins now.
+        let now = if pending { clock::now() } else { now };
         self.session.on_written(pending, now, &self.endpoint.tuning, masks);
         if let Err(error) = written {
             self.fail_stream(error, now);
@@ -222,6 +225,7 @@ impl Link {
                 Ok(written) => {
                     self.session.queue_mut().advance(written.taken);
                     let pending = !self.session.queue().is_empty() || stream.has_unsent();
+                    let now = if pending { clock::now() } else { now };
                     self.session.on_written(pending, now, &self.endpoint.tuning, masks);
                     self.flags.writable = !written.blocked;
                     if written.taken == 0 && !stream.has_unsent() {
