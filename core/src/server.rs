@@ -19,6 +19,7 @@ pub struct ServerOptions {
     secure: bool,
     pub(crate) protocols: Vec<String>,
     pub(crate) origins: Vec<String>,
+    pub(crate) hosts: Vec<String>,
     pub(crate) tuning: Tuning,
     pub(crate) max_connections: usize,
     backlog: u32,
@@ -64,6 +65,7 @@ impl ServerOptions {
             secure,
             protocols: Vec::new(),
             origins: Vec::new(),
+            hosts: Vec::new(),
             tuning: Tuning::default(),
             max_connections: usize::MAX,
             backlog: BACKLOG,
@@ -86,6 +88,16 @@ impl ServerOptions {
     #[must_use]
     pub fn origins<O: Into<String>>(mut self, origins: impl IntoIterator<Item = O>) -> Self {
         self.origins = origins.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Names that requests may have as `Host` on a server that listens on a loopback address, besides
+    /// those of the machine itself: a proxy in front of it may pass on its own. `*` for all. Other
+    /// names there are refused with 403, since a web page could reach the server under a name of its
+    /// choice (DNS rebinding).
+    #[must_use]
+    pub fn hosts<H: Into<String>>(mut self, names: impl IntoIterator<Item = H>) -> Self {
+        self.hosts = names.into_iter().map(Into::into).collect();
         self
     }
 
