@@ -88,7 +88,8 @@ fn clients_that_never_finish_their_request_are_cut() {
     let mut writer = slow.stream.try_clone().unwrap();
     let trickle = std::thread::spawn(move || {
         use std::io::Write as _;
-        for byte in b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ".iter().chain([b'x'; 10_000].iter()) {
+        for byte in b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ".iter().chain([b'x'; 10_000].iter())
+        {
             if writer.write_all(&[*byte]).is_err() {
                 return;
             }
@@ -241,8 +242,7 @@ const SLOW: Duration = Duration::from_millis(600);
 #[test]
 fn a_slow_callback_is_no_silence_of_the_peer() {
     let world = World::new();
-    let tuning =
-        Tuning { ping_interval: Some(SHORT), ping_timeout: Some(2 * SHORT), ..calm() };
+    let tuning = Tuning { ping_interval: Some(SHORT), ping_timeout: Some(2 * SHORT), ..calm() };
     let script = Script::default().on_message(|ws, message| {
         if message.data() == b"slow" {
             dawdle(SLOW);

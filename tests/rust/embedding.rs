@@ -7,10 +7,10 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use support::{BINARY, CLOSE, Log, PATIENCE, PING, Peer, Script, TEXT, close_payload, listen, pattern};
-use tightwire::{
-    ClientOptions, ErrorCode, EventLoop, LoopOptions, Phase, ServerOptions, Tuning,
+use support::{
+    BINARY, CLOSE, Log, PATIENCE, PING, Peer, Script, TEXT, close_payload, listen, pattern,
 };
+use tightwire::{ClientOptions, ErrorCode, EventLoop, LoopOptions, Phase, ServerOptions, Tuning};
 
 /// A host that knows nothing of the loop but its descriptor.
 struct Host {
@@ -269,8 +269,7 @@ fn a_client_connects_inside_a_foreign_loop() {
 fn the_descriptor_may_be_asked_for_late() {
     let mut event_loop = EventLoop::new().unwrap();
     let log = Log::default();
-    let tuning =
-        Tuning { open_timeout: Some(Duration::from_millis(100)), ..Tuning::default() };
+    let tuning = Tuning { open_timeout: Some(Duration::from_millis(100)), ..Tuning::default() };
     let (listener, port) = listen();
     let url = format!("ws://127.0.0.1:{port}/");
     let options = ClientOptions::new(&url).unwrap().tuning(tuning);

@@ -121,11 +121,13 @@ fn a_close_and_the_end_of_the_stream_in_one_packet_are_clean() {
     let server = world.echo();
     for _ in 0..20 {
         let mut peer = server.peer();
-        peer.write(&[
-            frame(true, TEXT, true, b"last words"),
-            frame(true, CLOSE, true, &close_payload(1000, "")),
-        ]
-        .concat());
+        peer.write(
+            &[
+                frame(true, TEXT, true, b"last words"),
+                frame(true, CLOSE, true, &close_payload(1000, "")),
+            ]
+            .concat(),
+        );
         peer.half_close();
         peer.expect(TEXT, b"last words");
         peer.expect(CLOSE, &close_payload(1000, ""));

@@ -31,7 +31,11 @@ fn can_trace() -> bool {
     let tried = Command::new("strace").args(["-o", "/dev/null", "true"]).output();
     let works = tried.is_ok_and(|output| output.status.success());
     if !works {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "strace is missing or may not trace");
+        assert_ne!(
+            std::env::var("CI").as_deref(),
+            Ok("true"),
+            "strace is missing or may not trace"
+        );
         println!("skipped: strace is missing or may not trace");
     }
     works
@@ -141,7 +145,10 @@ fn a_round_trip_over_tls_costs_one_receive_and_one_send() {
     check(&server.calls());
 }
 
-fn secure(authority: &Authority, stream: TcpStream) -> Peer<StreamOwned<ClientConnection, TcpStream>> {
+fn secure(
+    authority: &Authority,
+    stream: TcpStream,
+) -> Peer<StreamOwned<ClientConnection, TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -113,8 +113,10 @@ fn our_client_talks_to_its_server() {
     drop(socket);
     let close = log.closed();
     assert_eq!((close.code, close.reason.as_str(), close.clean), (4002, "enough", true));
+    let mut briefs = log.briefs();
+    briefs.retain(|brief| brief != "drain");
     let echoes: Vec<_> = SIZES.iter().map(|size| format!("binary of {size}")).collect();
-    assert_eq!(log.briefs()[1..=SIZES.len()], echoes);
+    assert_eq!(briefs[1..=SIZES.len()], echoes);
     assert_eq!(log.texts(), ["grüße"]);
 }
 
@@ -136,8 +138,10 @@ fn accept(stream: TcpStream) -> WebSocket<TcpStream> {
 #[test]
 fn its_client_learns_of_our_refusal() {
     let world = World::new();
-    let server = world
-        .serve_with(options(), Script::default().on_request(|_, _, reply| reply.refuse(401, "who?")));
+    let server = world.serve_with(
+        options(),
+        Script::default().on_request(|_, _, reply| reply.refuse(401, "who?")),
+    );
     let error = tungstenite::client(server.url(), server.tcp().stream).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("401"), "{text}");
