@@ -101,7 +101,8 @@ def self_test():
 
 def is_test(path):
     """Files that are nothing but tests; only their functions are judged."""
-    return path.suffix == ".rs" and ("tests" in path.parts[1:] or path.stem in ("tests", "test"))
+    named = "tests" in path.parts[1:] or path.parts[:2] == ("tests", "rust") or path.stem in ("tests", "test")
+    return path.suffix == ".rs" and named
 
 
 def main():
