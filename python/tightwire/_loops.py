@@ -50,6 +50,8 @@ def current(host: asyncio.AbstractEventLoop | None = None) -> Loop:
     running = _running()
     if host is None:
         host = running
+    elif not hasattr(host, "add_reader"):
+        raise TypeError(f"loop: an asyncio event loop expected, not {type(host).__name__}")
     elif running is not host and (running is not None or host.is_running()):
         raise RuntimeError("loop: is not the running loop of this thread")
     if host is not None:

@@ -211,7 +211,8 @@ impl Core {
         if link.shared.ready_state() != ReadyState::Open {
             return Err(SendError::Closed);
         }
-        let buffered = link.shared.buffered();
+        // Framing counts too, or empty messages would have no limit.
+        let buffered = link.shared.buffered().max(link.session.queue().len() as u64);
         let limit = link.endpoint.tuning.max_send_buffer as u64;
         if buffered >= limit { Err(SendError::Full { buffered, limit }) } else { Ok(()) }
     }

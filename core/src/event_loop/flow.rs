@@ -22,6 +22,7 @@ pub(crate) struct Buffers {
     /// What a read puts its bytes into.
     input: Box<[u8]>,
     /// Decrypted bytes.
+    #[cfg(feature = "tls")]
     plain: Vec<u8>,
     /// Lent to the connection that is dispatched for what it sends.
     pub(crate) cork: Vec<u8>,
@@ -31,8 +32,13 @@ pub(crate) struct Buffers {
 
 impl Buffers {
     pub(crate) fn new() -> Self {
-        let (plain, message) = (Vec::new(), Vec::new());
-        Self { input: vec![0; INPUT].into(), plain, cork: Vec::with_capacity(STEP), message }
+        Self {
+            input: vec![0; INPUT].into(),
+            #[cfg(feature = "tls")]
+            plain: Vec::new(),
+            cork: Vec::with_capacity(STEP),
+            message: Vec::new(),
+        }
     }
 }
 
