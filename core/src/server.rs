@@ -8,6 +8,7 @@ use crate::config::Tuning;
 use crate::error::{Error, ErrorCode, Phase};
 use crate::event_loop::{EventLoop, Handler, LoopHandle};
 use crate::net::socket;
+use crate::proto::handshake::{check_protocols, is_allowable_origin};
 
 /// Clients that may wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -51,8 +52,10 @@ impl ServerOptions {
             None => (false, address),
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let port = rest.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
-        if !matches!(port, Some(Ok(_))) || rest.contains('/') {
+        let is_address = rest
+            .rsplit_once(':')
+            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+        if !is_address || rest.contains('/') {
             let cause = format_args!("listen: {address:?} is not host:port");
             return Err(Error::argument(cause));
         }
@@ -138,6 +141,13 @@ impl ServerOptions {
         let has_tls = false;
         if self.secure && !has_tls {
             return Err(Error::argument("listen: wss:// needs a certificate and key (tls)"));
+        }
+        check_protocols(&self.protocols)?;
+        if let Some(origin) = self.origins.iter().find(|origin| !is_allowable_origin(origin)) {
+            let cause = format_args!(
+                "origin {origin:?} is not scheme://host with an optional port, null or *"
+            );
+            return Err(Error::argument(cause));
         }
         Ok(())
     }
