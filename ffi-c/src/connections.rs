@@ -195,10 +195,13 @@ pub unsafe extern "C" fn tw_get_str(
             TW_STR_URL => Ok(remote.url().to_owned()),
             TW_STR_PROTOCOL => Ok(remote.protocol().to_owned()),
             TW_STR_EXTENSIONS => Ok(remote.extensions().to_owned()),
-            TW_STR_REMOTE => Ok(remote.remote_addr().map(|addr| addr.to_string()).unwrap_or_default()),
+            TW_STR_REMOTE => {
+                Ok(remote.remote_addr().map(|addr| addr.to_string()).unwrap_or_default())
+            }
             _ => Err(TW_EINVAL),
         };
-        let found = look(ws, |context, id| context.remote(id).as_ref().map(text), |r| Some(text(r)));
+        let found =
+            look(ws, |context, id| context.remote(id).as_ref().map(text), |r| Some(text(r)));
         let text = found.flatten().ok_or(TW_EHANDLE)??;
         let len = text.len() + 1;
         // SAFETY: the caller vouches for `needed`.

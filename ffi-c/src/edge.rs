@@ -92,10 +92,7 @@ pub(crate) unsafe fn bytes<'a>(data: *const c_void, len: usize) -> Result<&'a [u
 /// # Safety
 ///
 /// `from` is NULL or a NUL-ended string that nobody changes during `'a`.
-pub(crate) unsafe fn text<'a>(
-    from: *const c_char,
-    name: &str,
-) -> Result<Option<&'a str>, Failure> {
+pub(crate) unsafe fn text<'a>(from: *const c_char, name: &str) -> Result<Option<&'a str>, Failure> {
     if from.is_null() {
         return Ok(None);
     }

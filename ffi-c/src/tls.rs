@@ -11,9 +11,7 @@ use crate::callbacks::tw_tls;
 use crate::edge::{self, SizedStruct};
 use crate::guard;
 use crate::ids::{self, Kind};
-use crate::status::{
-    Failure, TW_EHANDLE, TW_ETLS, TW_EUNSUPPORTED, tw_error, tw_status,
-};
+use crate::status::{Failure, TW_EHANDLE, TW_ETLS, TW_EUNSUPPORTED, tw_error, tw_status};
 
 /// Takes any certificate from anybody: encrypted, but everyone on the way can read and change it.
 pub const TW_TLS_DANGER_NO_VERIFY: u32 = 0x01;
@@ -171,7 +169,9 @@ unsafe fn read(given: &tw_tls_opts) -> Result<Config, Failure> {
         (Some(cert), Some(key)) => Some((cert, key)),
         (None, None) => None,
         (Some(_), None) => return Err(Failure::argument("a certificate without a key (key_file)")),
-        (None, Some(_)) => return Err(Failure::argument("a key without a certificate (cert_file)")),
+        (None, Some(_)) => {
+            return Err(Failure::argument("a key without a certificate (cert_file)"));
+        }
     };
     let server = match &identity {
         Some((cert, key)) => {
@@ -231,7 +231,8 @@ impl Pem {
         let file = unsafe { edge::text(file, &file_name) }?;
         // SAFETY: the caller vouches for it.
         let memory = unsafe { edge::bytes(memory, len) };
-        let memory = memory.map_err(|_| Failure::argument(format_args!("{memory_name} is NULL")))?;
+        let memory =
+            memory.map_err(|_| Failure::argument(format_args!("{memory_name} is NULL")))?;
         match (file, memory) {
             (None, []) => Ok(None),
             (None, text) => Ok(Some(Self { name: memory_name, text: text.to_owned() })),

@@ -32,52 +32,65 @@ static int usage(const char *what, const char *detail)
     return 2;
 }
 
-int main(int argc, char **argv)
+struct settings {
+    long port;
+    void (*on_message)(tw_ws ws, void *user, const tw_msg *message);
+    const char *cert, *key;
+};
+
+static int read_arguments(int argc, char **argv, struct settings *settings)
 {
-    tw_events events = {.size = sizeof events};
-    tw_server_opts options = {.size = sizeof options};
-    tw_tls_opts identity = {.size = sizeof identity};
-    tw_server server;
-    tw_error error;
-    char address[64];
-    uint16_t bound;
-    long port = -1;
     int i;
 
-    events.on_message = echo;
     for (i = 1; i < argc; i++) {
         char *end;
 
         if (strcmp(argv[i], "--port") == 0 && i + 1 < argc) {
-            port = strtol(argv[++i], &end, 10);
-            if (*end || port < 0 || port > 65535) {
+            settings->port = strtol(argv[++i], &end, 10);
+            if (*end || settings->port < 0 || settings->port > 65535) {
                 return usage("--port: not a port: ", argv[i]);
             }
         } else if (strcmp(argv[i], "--mode") == 0 && i + 1 < argc) {
             i++;
             if (strcmp(argv[i], "sink") == 0) {
-                events.on_message = sink;
+                settings->on_message = sink;
             } else if (strcmp(argv[i], "echo") != 0) {
                 return usage("--mode: use echo or sink, not ", argv[i]);
             }
         } else if (strcmp(argv[i], "--tls") == 0 && i + 2 < argc) {
-            identity.cert_file = argv[++i];
-            identity.key_file = argv[++i];
+            settings->cert = argv[++i];
+            settings->key = argv[++i];
         } else if (strcmp(argv[i], "--deflate") == 0) {
             return usage("--deflate: not built", "");
         } else {
             return usage("unknown or incomplete argument: ", argv[i]);
         }
     }
-    if (port < 0) {
-        return usage("--port is missing", "");
+    return settings->port < 0 ? usage("--port is missing", "") : 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct settings settings = {-1, echo, NULL, NULL};
+    tw_events events = {.size = sizeof events};
+    tw_server_opts options = {.size = sizeof options, .events = &events};
+    tw_tls_opts identity = {.size = sizeof identity};
+    tw_server server;
+    tw_error error;
+    char address[64];
+    uint16_t bound;
+
+    if (read_arguments(argc, argv, &settings)) {
+        return 2;
     }
-    if (identity.cert_file && tw_tls_new(&identity, &options.tls, &error)) {
+    events.on_message = settings.on_message;
+    identity.cert_file = settings.cert;
+    identity.key_file = settings.key;
+    if (settings.cert && tw_tls_new(&identity, &options.tls, &error)) {
         return usage("--tls: ", error.text);
     }
-    snprintf(address, sizeof address, "%s://127.0.0.1:%ld", options.tls ? "wss" : "ws", port);
+    snprintf(address, sizeof address, "%s://127.0.0.1:%ld", options.tls ? "wss" : "ws", settings.port);
     options.listen = address;
-    options.events = &events;
     if (tw_loop_new(NULL, &loop, &error) || tw_listen(loop, &options, &server, &error)) {
         fprintf(stderr, "echo-server-c: %s\n", error.text);
         return 1;

@@ -146,12 +146,14 @@ static tw_status send_pattern(size_t len)
 static tw_status close_with(char *rest)
 {
     char *reason = strchr(rest, ' ');
+    tw_status status;
 
     if (reason) {
         *reason++ = 0;
     }
-    talk.closing = 1;
-    return tw_close(talk.ws, atoi(rest), reason);
+    status = tw_close(talk.ws, atoi(rest), reason);
+    talk.closing |= status == TW_OK;
+    return status;
 }
 
 /* Whether the next command may be carried out; `waiting` names the kind of a wait, or -1 for close. */
@@ -314,44 +316,60 @@ static int usage(const char *what)
     return 2;
 }
 
-int main(int argc, char **argv)
+struct settings {
+    const char *url, *name, *ca;
+    const char *protocols[MAX_LIST + 1], *headers[MAX_LIST + 1];
+    uint32_t tls_flags;
+};
+
+static int read_arguments(int argc, char **argv, struct settings *settings)
 {
-    const char *protocols[MAX_LIST + 1] = {NULL}, *headers[MAX_LIST + 1] = {NULL};
-    size_t protocol_count = 0, header_count = 0;
-    tw_events events = {.size = sizeof events};
-    tw_client_opts options = {.size = sizeof options};
-    tw_tls_opts trust = {.size = sizeof trust};
-    tw_error error;
-    tw_loop loop;
-    int i, result;
+    size_t protocols = 0, headers = 0;
+    int i;
 
     for (i = 1; i < argc; i++) {
-        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        const char *option = argv[i], *value = i + 1 < argc ? argv[i + 1] : NULL;
 
-        if (strcmp(argv[i], "--insecure") == 0) {
-            trust.flags |= TW_TLS_DANGER_NO_VERIFY;
+        if (strcmp(option, "--insecure") == 0) {
+            settings->tls_flags |= TW_TLS_DANGER_NO_VERIFY;
             continue;
         }
-        if (strncmp(argv[i], "--", 2) != 0) {
-            options.url = argv[i];
+        if (strncmp(option, "--", 2) != 0) {
+            settings->url = option;
             continue;
         }
         if (!value) {
             return usage("an option lacks its value");
         }
         i++;
-        if (strcmp(argv[i - 1], "--ca") == 0) {
-            trust.ca_file = value;
-            trust.flags |= TW_TLS_ONLY_THESE_CAS;
-        } else if (strcmp(argv[i - 1], "--name") == 0) {
-            options.tls_name = value;
-        } else if (strcmp(argv[i - 1], "--protocol") == 0 && protocol_count < MAX_LIST) {
-            protocols[protocol_count++] = value;
-        } else if (strcmp(argv[i - 1], "--header") == 0 && header_count < MAX_LIST) {
-            headers[header_count++] = value;
+        if (strcmp(option, "--ca") == 0) {
+            settings->ca = value;
+            settings->tls_flags |= TW_TLS_ONLY_THESE_CAS;
+        } else if (strcmp(option, "--name") == 0) {
+            settings->name = value;
+        } else if (strcmp(option, "--protocol") == 0 && protocols < MAX_LIST) {
+            settings->protocols[protocols++] = value;
+        } else if (strcmp(option, "--header") == 0 && headers < MAX_LIST) {
+            settings->headers[headers++] = value;
         } else {
             return usage("unknown option");
         }
+    }
+    return settings->url ? 0 : usage("the URL is missing");
+}
+
+int main(int argc, char **argv)
+{
+    struct settings settings = {.url = NULL};
+    tw_events events = {.size = sizeof events};
+    tw_client_opts options = {.size = sizeof options, .events = &events};
+    tw_tls_opts trust = {.size = sizeof trust};
+    tw_error error;
+    tw_loop loop;
+    int result;
+
+    if (read_arguments(argc, argv, &settings)) {
+        return 2;
     }
     events.on_open = on_open;
     events.on_message = on_message;
@@ -359,9 +377,12 @@ int main(int argc, char **argv)
     events.on_pong = on_pong;
     events.on_error = on_error;
     events.on_close = on_close;
-    options.protocols = protocols;
-    options.headers = headers;
-    options.events = &events;
+    trust.ca_file = settings.ca;
+    trust.flags = settings.tls_flags;
+    options.url = settings.url;
+    options.tls_name = settings.name;
+    options.protocols = settings.protocols;
+    options.headers = settings.headers;
     if (trust.flags && tw_tls_new(&trust, &options.tls, &error)) {
         rejected("connect", error.text);
         return 2;

@@ -99,6 +99,7 @@ impl Core {
     /// Accepts who waits, up to the budget.
     pub(crate) fn accept(&mut self, id: ServerId) {
         let Some(mut listener) = self.listeners.take(id.slot(), id.generation()) else { return };
+        self.refresh_now();
         let mut accepted = Vec::new();
         let batch = accept_batch(&listener.socket, ACCEPTS_PER_TURN, |socket, addr| {
             accepted.push((socket, addr));

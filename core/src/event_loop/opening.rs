@@ -136,10 +136,11 @@ impl Core {
     }
 
     /// Answers with an HTTP error; the stream ends when it is out.
-    pub(crate) fn refuse(&self, link: &mut Link, refusal: &Refusal) {
+    pub(crate) fn refuse(&mut self, link: &mut Link, refusal: &Refusal) {
         let mut answer = Vec::new();
         refusal.write(&mut answer);
         link.session.queue_mut().push_raw(&answer);
+        self.refresh_now();
         link.start_refusing(self.now);
     }
 }

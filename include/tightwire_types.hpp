@@ -1,0 +1,209 @@
+// The values of tightwire.hpp, which includes this: errors, ids, messages and events.
+#ifndef TIGHTWIRE_TYPES_HPP
+#define TIGHTWIRE_TYPES_HPP
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#if __cplusplus >= 201703L
+#include <string_view>
+#endif
+
+#include "tightwire.h"
+
+// Without exceptions (-fno-exceptions) a failed call that could only throw ends the program; the
+// try_ variants work as ever.
+#if defined(__cpp_exceptions) || defined(__EXCEPTIONS) || defined(_CPPUNWIND)
+#define TW_HAS_EXCEPTIONS 1
+#else
+#define TW_HAS_EXCEPTIONS 0
+#endif
+
+namespace tw {
+inline namespace v1 {
+
+/// A call failed; code() is one of the TW_E... numbers.
+class error : public std::runtime_error {
+public:
+    explicit error(tw_status code) : std::runtime_error(tw_strerror(code)), code_(code), sys_(0) {}
+    explicit error(const tw_error &from) : std::runtime_error(from.text), code_(from.code), sys_(from.sys) {}
+    tw_status code() const noexcept { return code_; }
+    /// The errno behind it, or 0.
+    int sys() const noexcept { return sys_; }
+
+private:
+    tw_status code_;
+    int sys_;
+};
+
+/// As in browsers.
+enum class ready_state { connecting = 0, open = 1, closing = 2, closed = 3 };
+
+/// The name of a connection: a number of its own type, never used twice, safe to keep.
+struct ws_id {
+    tw_ws value;
+    friend bool operator==(ws_id a, ws_id b) { return a.value == b.value; }
+    friend bool operator!=(ws_id a, ws_id b) { return a.value != b.value; }
+    friend bool operator<(ws_id a, ws_id b) { return a.value < b.value; }
+};
+
+/// The name of a server.
+struct server_id {
+    tw_server value;
+    friend bool operator==(server_id a, server_id b) { return a.value == b.value; }
+    friend bool operator!=(server_id a, server_id b) { return a.value != b.value; }
+};
+
+/// A received message; valid during the callback.
+class message {
+public:
+    explicit message(const tw_msg &from) noexcept : msg_(&from) {}
+    bool is_text() const noexcept { return (msg_->flags & TW_TEXT) != 0; }
+    const char *data() const noexcept { return static_cast<const char *>(msg_->data); }
+    std::size_t size() const noexcept { return msg_->len; }
+    /// A copy of the payload.
+    std::string text() const { return std::string(data(), size()); }
+    std::vector<unsigned char> bytes() const {
+        return std::vector<unsigned char>(data(), data() + size());
+    }
+#if __cplusplus >= 201703L
+    std::string_view view() const noexcept { return std::string_view(data(), size()); }
+#endif
+    std::uint32_t flags() const noexcept { return msg_->flags; }
+
+private:
+    const tw_msg *msg_;
+};
+
+/// What the opening handshake settled; valid during the callback.
+class open_event {
+public:
+    explicit open_event(const tw_open_ev &from) noexcept : event_(&from) {}
+    std::string url() const { return std::string(event_->url.ptr, event_->url.len); }
+    std::string protocol() const { return std::string(event_->protocol.ptr, event_->protocol.len); }
+    std::string extensions() const { return std::string(event_->extensions.ptr, event_->extensions.len); }
+    std::string remote() const { return std::string(event_->remote.ptr, event_->remote.len); }
+    /// The peer's header field of that name, or nullptr.
+    const char *header(const char *name) const noexcept { return tw_header(event_->headers, name, nullptr); }
+
+private:
+    const tw_open_ev *event_;
+};
+
+/// How a connection ended.
+struct close_event {
+    int code;
+    bool clean;
+    std::string reason;
+    /// One of the TW_E... numbers, or TW_OK.
+    tw_status error;
+    std::string error_text;
+    int http_status;
+};
+
+namespace detail {
+
+[[noreturn]] inline void raise(const error &what) {
+#if TW_HAS_EXCEPTIONS
+    throw what;
+#else
+    (void)what;
+    std::terminate();
+#endif
+}
+
+inline void check(tw_status status) {
+    if (status != TW_OK) {
+        raise(error(status));
+    }
+}
+
+inline void check(tw_status status, const tw_error &why) {
+    if (status != TW_OK) {
+        raise(error(why));
+    }
+}
+
+/// Where exceptions of callbacks wait for run() or poll().
+struct loop_state {
+    tw_loop id = 0;
+    std::exception_ptr thrown;
+    /// What connections of a server may still point at.
+    std::vector<std::shared_ptr<void>> kept;
+
+    template <class F> void guard(F &&call) noexcept {
+        if (thrown) {
+            return; // on the way out: the first one counts
+        }
+#if TW_HAS_EXCEPTIONS
+        try {
+            call();
+        } catch (...) {
+            thrown = std::current_exception();
+            tw_loop_stop(id);
+        }
+#else
+        call();
+#endif
+    }
+};
+
+template <class F, class... A> void call_if(const F &callback, A &&...arguments) {
+    if (callback) {
+        // A copy, so that a callback may replace or destroy what it is stored in.
+        F copy = callback;
+        copy(std::forward<A>(arguments)...);
+    }
+}
+
+inline close_event make_close(const tw_close_ev *event) {
+    close_event made;
+    made.code = event->code;
+    made.clean = event->clean != 0;
+    made.reason.assign(event->reason.ptr, event->reason.len);
+    made.error = event->error ? event->error->code : TW_OK;
+    made.error_text = event->error ? event->error->text : "";
+    made.http_status = event->http_status;
+    return made;
+}
+
+inline std::vector<const char *> pointers(const std::vector<std::string> &from) {
+    std::vector<const char *> made;
+    for (const std::string &text : from) {
+        made.push_back(text.c_str());
+    }
+    made.push_back(nullptr);
+    return made;
+}
+
+inline tw_events no_events() {
+    tw_events events = tw_events();
+    events.size = sizeof events;
+    return events;
+}
+
+inline std::string text_of(tw_ws ws, int which) {
+    std::size_t size = 0;
+    if (tw_get_str(ws, which, nullptr, 0, &size) != TW_OK) {
+        return std::string();
+    }
+    std::vector<char> buffer(size);
+    if (tw_get_str(ws, which, buffer.data(), buffer.size(), nullptr) != TW_OK) {
+        return std::string();
+    }
+    return std::string(buffer.data());
+}
+
+} // namespace detail
+
+} // namespace v1
+} // namespace tw
+
+#endif
