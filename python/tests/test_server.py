@@ -296,7 +296,7 @@ def test_bad_tls_settings(files, tmp_path):
         ({"cert": "/no/such/file"}, FileNotFoundError, "cert: .*/no/such/file"),
         ({"cert": files["cert"], "key": "/no/key"}, FileNotFoundError, "key: .*/no/key"),
         ({"ca": tmp_path}, IsADirectoryError, "ca"),
-        ({"ca": empty}, tightwire.TLSError, "ca: .*no certificate"),
+        ({"ca": empty}, tightwire.TLSError, "ca: .*empty.pem: no certificate"),
         ({"ca": b"x"}, tightwire.TLSError, "ca: .*no certificate"),
         ({"cert": files["key"]}, tightwire.TLSError, "cert.*no certificate"),
         ({"cert": files["cert"]}, tightwire.TLSError, "key.*no private key"),
