@@ -26,6 +26,7 @@ pub(crate) struct Server {
     driver: Arc<Driver>,
     accepted: Arc<Accepted>,
     host: String,
+    /// The port that it listens on.
     #[pyo3(get)]
     port: u16,
     closed: AtomicBool,
@@ -33,16 +34,19 @@ pub(crate) struct Server {
 
 #[pymethods]
 impl Server {
+    /// The address as it was given.
     #[getter]
     fn host(&self) -> &str {
         &self.host
     }
 
+    /// Its sockets that are not closed.
     #[getter]
     fn connections(&self, py: Python<'_>) -> Vec<Py<WebSocket>> {
         self.accepted.all(py)
     }
 
+    /// Stops listening and, unless told otherwise, closes the connections with 1001. Any thread.
     #[pyo3(signature = (*, connections = true))]
     fn close(&self, py: Python<'_>, connections: bool) {
         let id = self.id;

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import os
 import signal
 import socket
 import threading
@@ -48,7 +49,7 @@ def play_asyncio(setup):
 
     async def main():
         result = setup()
-        hosted = _loops._hosts.get(asyncio.get_running_loop())
+        hosted = _loops.hosted_by(asyncio.get_running_loop())
         if hosted is not None:
             hosted.idle = asyncio.Event()
             await asyncio.wait_for(hosted.idle.wait(), SECONDS)
@@ -205,3 +206,12 @@ def wait_for_end(connection):
     """Reads until the peer ends the stream."""
     while connection.recv(65536):
         pass
+
+
+def timers():
+    """How many loops there are: each has one timer descriptor."""
+    return sum(
+        "timerfd" in os.readlink(entry.path)
+        for entry in os.scandir("/proc/self/fd")
+        if os.path.islink(entry.path)
+    )
