@@ -207,6 +207,8 @@ impl Receiver {
     /// From now on everything is discarded: after a Close frame or a failure.
     pub fn stop(&mut self) {
         self.stopped = true;
+        self.head_len = 0;
+        self.kind = None;
         self.frame = None;
         self.message = Assembly::default();
         self.control = Vec::new();
