@@ -399,3 +399,8 @@ fn close(payload: &[u8]) -> Result<Event<'_>, Violation> {
     let reason = simdutf8::basic::from_utf8(reason).map_err(|_| Violation::InvalidUtf8)?;
     Ok(Event::Close { code: Some(code), reason })
 }
+
+#[cfg(test)]
+mod cut_tests;
+#[cfg(test)]
+mod tests;
