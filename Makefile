@@ -4,6 +4,7 @@ SHELL       := /bin/bash
 MAKEFLAGS   += --no-print-directory --no-builtin-rules
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
+.SECONDARY:
 
 S      := tests/scripts
 STEP   := $(S)/step
@@ -82,19 +83,19 @@ $(TESTEES_C): $(OUT)/%-c: tests/c/$$(subst -,_,$$*).c $(wildcard tests/c/*.h) $(
 target/c/%/.dir:
 	@mkdir -p $(@D) && touch $@
 
-target/c/static/%: tests/c/%.c $(wildcard tests/c/*.h) $(LIB_C) target/c/static/.dir
+target/c/static/%: tests/c/%.c $(wildcard tests/c/*.h) $(LIB_C) | target/c/static/.dir
 	$(CC) $(CFLAGS) $< $(OUT)/libtightwire.a $(SYSLIBS) -o $@
-target/c/shared/%: tests/c/%.c $(wildcard tests/c/*.h) $(LIB_C) target/c/shared/.dir
+target/c/shared/%: tests/c/%.c $(wildcard tests/c/*.h) $(LIB_C) | target/c/shared/.dir
 	$(CC) $(CFLAGS) $< $(shared) -lpthread -o $@
-target/c/static/%: tests/c/%.cpp $(wildcard tests/c/*.h*) $(wildcard include/*) $(LIB_C) target/c/static/.dir
+target/c/static/%: tests/c/%.cpp $(wildcard tests/c/*.h*) $(wildcard include/*) $(LIB_C) | target/c/static/.dir
 	$(CXX) $(CXXFLAGS) $< $(OUT)/libtightwire.a $(SYSLIBS) -o $@
-target/c/shared/%: tests/c/%.cpp $(wildcard tests/c/*.h*) $(wildcard include/*) $(LIB_C) target/c/shared/.dir
+target/c/shared/%: tests/c/%.cpp $(wildcard tests/c/*.h*) $(wildcard include/*) $(LIB_C) | target/c/shared/.dir
 	$(CXX) $(CXXFLAGS) $< $(shared) -lpthread -o $@
-target/c/examples/%: examples/c/%.c $(LIB_C) target/c/examples/.dir
+target/c/examples/%: examples/c/%.c $(LIB_C) | target/c/examples/.dir
 	$(CC) $(CFLAGS) $< $(shared) -o $@
-target/c/examples/%-cpp: examples/c/%.cpp $(wildcard include/*) $(LIB_C) target/c/examples/.dir
+target/c/examples/%-cpp: examples/c/%.cpp $(wildcard include/*) $(LIB_C) | target/c/examples/.dir
 	$(CXX) $(CXXFLAGS) $< $(shared) -o $@
-target/c/examples/%-cpp: examples/cpp/%.cpp $(wildcard include/*) $(LIB_C) target/c/examples/.dir
+target/c/examples/%-cpp: examples/cpp/%.cpp $(wildcard include/*) $(LIB_C) | target/c/examples/.dir
 	$(CXX) $(CXXFLAGS) $< $(shared) -o $@
 
 # ---- checking -------------------------------------------------------------------------------
@@ -141,7 +142,7 @@ fuzz-short:
 bench: setup rust-release ## CPU per message of the echo server
 	@$(PY) tests/bench/echo.py
 bench-memory: setup rust-release ## memory of an idle connection
-	@$(PY) tests/bench/memory.py
+	@$(OUT)/idle-memory
 
 clean: ## everything that was built or installed here
 	rm -rf target .venv tests/node/node_modules core/fuzz/target

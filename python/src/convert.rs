@@ -36,9 +36,12 @@ impl<'a> Payload<'a> {
         if let Ok(bytes) = data.cast::<PyBytes>() {
             return Ok(Self::Bytes(bytes.as_bytes().into()));
         }
-        let buffer = PyUntypedBuffer::get(data)?;
-        if buffer.is_c_contiguous() {
-            return Ok(Self::Buffer(buffer));
+        match PyUntypedBuffer::get(data) {
+            Ok(buffer) if buffer.is_c_contiguous() => return Ok(Self::Buffer(buffer)),
+            Ok(_) => {}
+            // A buffer without strides, as `ctypes` has, or without dimensions.
+            Err(error) if error.is_instance_of::<PyBufferError>(data.py()) => {}
+            Err(error) => return Err(error),
         }
         // In the order of the elements, whatever their places in memory are.
         let bytes = PyMemoryView::from(data)?.call_method0("tobytes")?;

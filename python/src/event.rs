@@ -107,17 +107,20 @@ impl Event {
         Self::new_with(r#type.into(), flags)
     }
 
+    /// The name that listeners are registered for.
     #[getter]
     fn r#type<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         self.name.to_py(py)
     }
 
+    /// The socket that it was dispatched on.
     #[getter]
     fn target(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         let target = self.target.lock().unwrap_or_else(PoisonError::into_inner);
         target.as_ref().map(|target| target.clone_ref(py))
     }
 
+    /// The same while it is dispatched, else `None`.
     #[getter(currentTarget)]
     fn current_target(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         if self.has(DISPATCHING) { self.target(py) } else { None }
@@ -129,26 +132,31 @@ impl Event {
         if self.has(DISPATCHING) { 2 } else { 0 }
     }
 
+    /// As it was made; of no effect here.
     #[getter]
     fn bubbles(&self) -> bool {
         self.has(BUBBLES)
     }
 
+    /// As it was made.
     #[getter]
     fn cancelable(&self) -> bool {
         self.has(CANCELABLE)
     }
 
+    /// Whether `preventDefault` was called on a cancelable event.
     #[getter(defaultPrevented)]
     fn default_prevented(&self) -> bool {
         self.has(PREVENTED)
     }
 
+    /// Whether the library fired it.
     #[getter(isTrusted)]
     fn is_trusted(&self) -> bool {
         self.has(TRUSTED)
     }
 
+    /// Makes `dispatchEvent` return false, if the event is cancelable.
     #[pyo3(name = "preventDefault")]
     fn prevent_default(&self) {
         if self.has(CANCELABLE) {
@@ -156,6 +164,7 @@ impl Event {
         }
     }
 
+    /// Keeps the listeners that have not been called yet from being called.
     #[pyo3(name = "stopImmediatePropagation")]
     fn stop_immediate_propagation(&self) {
         self.flags.fetch_or(STOPPED, Ordering::AcqRel);
@@ -182,8 +191,10 @@ impl Event {
 /// A message came in.
 #[pyclass(frozen, subclass, extends = Event, module = "tightwire")]
 pub(crate) struct MessageEvent {
+    /// `str` for a text message, `bytes` for a binary one.
     #[pyo3(get)]
     data: Py<PyAny>,
+    /// Scheme, host and port of the socket's URL.
     #[pyo3(get)]
     origin: Py<PyString>,
 }
@@ -254,11 +265,14 @@ impl MessageEvent {
 /// The connection is over.
 #[pyclass(frozen, subclass, extends = Event, module = "tightwire")]
 pub(crate) struct CloseEvent {
+    /// The peer's close code; 1005 if it gave none, 1006 if there was no closing handshake.
     #[pyo3(get)]
     code: u16,
+    /// The peer's reason.
     #[pyo3(get)]
     reason: Py<PyString>,
     was_clean: bool,
+    /// The exception that says why; `None` if nothing failed.
     #[pyo3(get)]
     error: Option<Py<PyAny>>,
 }
@@ -330,8 +344,10 @@ impl CloseEvent {
 /// The connection failed; a close event follows.
 #[pyclass(frozen, subclass, extends = Event, module = "tightwire")]
 pub(crate) struct ErrorEvent {
+    /// The text of `error`.
     #[pyo3(get)]
     message: Py<PyString>,
+    /// The exception that says why; `None` if nothing failed.
     #[pyo3(get)]
     error: Option<Py<PyAny>>,
 }

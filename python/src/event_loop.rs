@@ -1,8 +1,8 @@
 //! The Python object that owns a core loop and is driven by an asyncio loop or by `run()`.
 
 use std::os::fd::AsRawFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pyo3::exceptions::PyRuntimeError;
@@ -23,6 +23,8 @@ pub(crate) struct Loop {
     driver: Arc<Driver>,
     /// `run` was called.
     driven: AtomicBool,
+    /// What is to live as long as this.
+    kept: Mutex<Option<Py<PyAny>>>,
 }
 
 impl Loop {
@@ -72,7 +74,7 @@ impl Loop {
             })?;
             driver.set_host(host, flush.into_any().unbind());
         }
-        Ok(Self { driver, driven: AtomicBool::new(false) })
+        Ok(Self { driver, driven: AtomicBool::new(false), kept: Mutex::new(None) })
     }
 
     /// The descriptor that is readable whenever `turn` has work.
@@ -157,11 +159,22 @@ impl Loop {
         self.driven.load(Ordering::Relaxed)
     }
 
+    /// Has `object` live as long as this.
+    fn keep(&self, object: Py<PyAny>) {
+        let old = self.kept.lock().unwrap_or_else(PoisonError::into_inner).replace(object);
+        drop(old);
+    }
+
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Ok(kept) = self.kept.try_lock() {
+            visit.call(&*kept)?;
+        }
         self.driver.traverse(visit)
     }
 
     fn __clear__(&self) {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(kept);
         self.driver.tear_down();
     }
 }

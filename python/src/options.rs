@@ -11,14 +11,8 @@ use tightwire::proto::handshake::{ClientHandshake, ClientRequest};
 use crate::convert::text_of;
 use crate::error::syntax;
 
-/// `tightwire.Limits`.
-#[derive(FromPyObject)]
-pub(crate) struct Limits {
-    max_message: usize,
-    max_send_buffer: usize,
-    max_head: usize,
-    max_fields: usize,
-}
+/// `tightwire.Limits`: `max_message`, `max_send_buffer`, `max_head` and `max_fields`.
+pub(crate) type Limits = (usize, usize, usize, usize);
 
 /// Seconds of silence before a ping, and seconds to wait for anything after it.
 pub(crate) type Heartbeat = (f64, f64);
@@ -37,11 +31,8 @@ pub(crate) fn tuning(
         ping_timeout: duration("heartbeat", heartbeat.map(|(_, timeout)| timeout))?,
         ..Tuning::default()
     };
-    if let Some(limits) = limits {
-        tuning.max_message = limits.max_message;
-        tuning.max_send_buffer = limits.max_send_buffer;
-        tuning.max_head = limits.max_head;
-        tuning.max_fields = limits.max_fields;
+    if let Some((max_message, max_send_buffer, max_head, max_fields)) = limits {
+        tuning = Tuning { max_message, max_send_buffer, max_head, max_fields, ..tuning };
     }
     Ok(tuning)
 }

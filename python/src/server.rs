@@ -26,6 +26,7 @@ pub(crate) struct Server {
     driver: Arc<Driver>,
     accepted: Arc<Accepted>,
     host: String,
+    /// The port that it listens on.
     #[pyo3(get)]
     port: u16,
     closed: AtomicBool,
@@ -33,16 +34,19 @@ pub(crate) struct Server {
 
 #[pymethods]
 impl Server {
+    /// The address as it was given.
     #[getter]
     fn host(&self) -> &str {
         &self.host
     }
 
+    /// Its sockets that are not closed.
     #[getter]
     fn connections(&self, py: Python<'_>) -> Vec<Py<WebSocket>> {
         self.accepted.all(py)
     }
 
+    /// Stops listening and, unless told otherwise, closes the connections with 1001. Any thread.
     #[pyo3(signature = (*, connections = true))]
     fn close(&self, py: Python<'_>, connections: bool) {
         let id = self.id;
@@ -89,7 +93,7 @@ impl Server {
 #[pyfunction]
 #[pyo3(signature = (
     handler, host = "127.0.0.1", port = 0, *, tls = None, protocols = None, origins = None,
-    max_connections = None, timeout = 10.0, close_timeout = 5.0, heartbeat = (20.0, 20.0),
+    hosts = None, max_connections = None, timeout = 10.0, close_timeout = 5.0, heartbeat = (20.0, 20.0),
     limits = None, r#loop = None
 ))]
 #[expect(clippy::too_many_arguments, reason = "the keywords of a constructor")]
@@ -101,6 +105,7 @@ pub(crate) fn serve(
     tls: Option<&Bound<'_, PyAny>>,
     protocols: Option<&Bound<'_, PyAny>>,
     origins: Option<&Bound<'_, PyAny>>,
+    hosts: Option<&Bound<'_, PyAny>>,
     max_connections: Option<usize>,
     timeout: Option<f64>,
     close_timeout: Option<f64>,
@@ -117,6 +122,7 @@ pub(crate) fn serve(
         .map_err(|error| PyValueError::new_err(describe("host", &error)))?
         .protocols(options::names("protocols", protocols)?)
         .origins(options::names("origins", origins)?)
+        .hosts(options::names("hosts", hosts)?)
         .tuning(options::tuning(timeout, close_timeout, heartbeat, limits)?);
     if let Some(tls) = tls {
         let wrong = |_| PyTypeError::new_err("tls: TLS(...) or None expected");

@@ -152,33 +152,39 @@ impl WebSocket {
         Self::connect(slf, &client, current.cast::<Loop>()?.get())
     }
 
+    /// The URL as browsers write it; for a server's socket the one that the client asked for.
     #[getter]
     fn url(&self) -> PyResult<&str> {
         Ok(self.started()?.remote().url())
     }
 
+    /// The subprotocol that the server chose; empty before the connection is open.
     #[getter]
     fn protocol(&self) -> PyResult<&str> {
         let connection = self.started()?;
         Ok(if connection.was_opened() { connection.remote().protocol() } else { "" })
     }
 
+    /// The extensions in use; empty before the connection is open.
     #[getter]
     fn extensions(&self) -> PyResult<&str> {
         let connection = self.started()?;
         Ok(if connection.was_opened() { connection.remote().extensions() } else { "" })
     }
 
+    /// `CONNECTING`, `OPEN`, `CLOSING` or `CLOSED`.
     #[getter(readyState)]
     fn ready_state(&self) -> PyResult<u8> {
         Ok(self.started()?.ready_state())
     }
 
+    /// Payload bytes that were sent and not yet given to the system.
     #[getter(bufferedAmount)]
     fn buffered_amount(&self) -> PyResult<u64> {
         Ok(self.started()?.buffered_amount())
     }
 
+    /// Kept for programs written for browsers: binary data is `bytes` either way.
     #[getter(binaryType)]
     fn binary_type(&self) -> &'static str {
         let index = usize::from(self.binary_type.load(Ordering::Acquire));
@@ -195,18 +201,21 @@ impl WebSocket {
         }
     }
 
+    /// Why the connection failed, once it has.
     #[getter]
     fn error(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         let error = self.error.lock().unwrap_or_else(PoisonError::into_inner);
         error.as_ref().map(|error| error.clone_ref(py))
     }
 
+    /// Address and port of the peer; `None` before the connection is open.
     #[getter]
     fn remote_address(&self) -> PyResult<Option<(String, u16)>> {
         let address = self.started()?.remote().remote_addr();
         Ok(address.map(|address| (address.ip().to_string(), address.port())))
     }
 
+    /// Called when the connection is open.
     #[getter]
     fn onopen(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.attribute(py, Name::Open)
@@ -217,6 +226,7 @@ impl WebSocket {
         self.set_attribute(Name::Open, value);
     }
 
+    /// Called for each message.
     #[getter]
     fn onmessage(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.attribute(py, Name::Message)
@@ -227,6 +237,7 @@ impl WebSocket {
         self.set_attribute(Name::Message, value);
     }
 
+    /// Called once, just before `onclose`, if the connection failed.
     #[getter]
     fn onerror(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.attribute(py, Name::Error)
@@ -237,6 +248,7 @@ impl WebSocket {
         self.set_attribute(Name::Error, value);
     }
 
+    /// Called once, last.
     #[getter]
     fn onclose(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.attribute(py, Name::Close)
@@ -247,6 +259,10 @@ impl WebSocket {
         self.set_attribute(Name::Close, value);
     }
 
+    /// Queues a message: a `str` as text, a bytes-like object as binary. Any thread.
+    ///
+    /// What is sent in one handler, or in one turn of asyncio, leaves together. Raises
+    /// `InvalidStateError` before the connection is open.
     #[pyo3(signature = (data, /))]
     fn send(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         let payload = Payload::of(data)?;
@@ -261,6 +277,10 @@ impl WebSocket {
         }
     }
 
+    /// Closes after what is queued, or gives up a connection that is not open yet. Any thread.
+    ///
+    /// `code` is 1000 or 3000 to 4999, `reason` at most 123 bytes of UTF-8. Raises
+    /// `InvalidAccessError` for another code and `SyntaxError` for a longer reason.
     #[pyo3(signature = (code = None, reason = None))]
     fn close(
         &self,
@@ -283,6 +303,7 @@ impl WebSocket {
             .map_err(|error| named(py, "InvalidAccessError", format!("close: {error}")))
     }
 
+    /// Sends a ping of at most 125 bytes. Any thread.
     #[pyo3(signature = (data = None))]
     fn ping(&self, py: Python<'_>, data: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
         let payload = data.map(Payload::of).transpose()?;
@@ -297,6 +318,7 @@ impl WebSocket {
         }
     }
 
+    /// Ends the connection without a closing handshake. Any thread.
     fn abort(&self, py: Python<'_>) -> PyResult<()> {
         let connection = self.started()?;
         if connection.ready_state() != Self::CLOSED {
@@ -305,6 +327,7 @@ impl WebSocket {
         Ok(())
     }
 
+    /// Has `callback` called for events of `type`, after those registered before.
     #[pyo3(
         name = "addEventListener",
         signature = (r#type, callback, options = None, *, once = false, capture = false)
@@ -325,6 +348,7 @@ impl WebSocket {
         self.listeners.add(r#type.into(), callback, capture || in_capture, once || in_once)
     }
 
+    /// Takes back `addEventListener` with the same type, callback and `capture`.
     #[pyo3(
         name = "removeEventListener",
         signature = (r#type, callback, options = None, *, capture = false)
@@ -341,17 +365,20 @@ impl WebSocket {
         self.listeners.remove(&r#type.into(), callback, capture || in_capture)
     }
 
+    /// Calls the listeners for `event` now; whether none of them prevented its default.
     #[pyo3(name = "dispatchEvent")]
     fn dispatch_event(slf: &Bound<'_, Self>, event: &Bound<'_, Event>) -> PyResult<bool> {
         slf.get().started()?;
         Self::dispatch(slf, event.as_any())
     }
 
+    /// Registers a function for events of `type`: `@ws.on("message")`.
     #[pyo3(signature = (r#type, /))]
     fn on<'py>(slf: &Bound<'py, Self>, r#type: &str) -> PyResult<Bound<'py, PyAny>> {
         python::decorator(slf.py())?.call1((slf, r#type))
     }
 
+    /// Drives the sockets of this thread until this one is closed; returns its close event.
     fn run(slf: &Bound<'_, Self>) -> PyResult<Option<Py<PyAny>>> {
         let py = slf.py();
         let this = slf.get();

@@ -41,17 +41,14 @@ impl Tls {
         if !verify && ca.is_some() {
             return Err(PyValueError::new_err("verify=False trusts everybody: leave out ca"));
         }
-        let identity = match cert {
-            Some(cert) => Some((pem("cert", cert)?, pem("key", key.unwrap_or(cert))?)),
-            None => None,
-        };
-        let server = match &identity {
-            Some((chain, key)) => Some(
-                ServerTls::from_pem(chain, key)
-                    .map_err(|error| refused(py, "cert, key", &error))?,
-            ),
-            None => None,
-        };
+        let (mut identity, mut server) = (None, None);
+        if let Some(cert) = cert {
+            let (cert, key) = (Pem::read("cert", cert)?, Pem::read("key", key.unwrap_or(cert))?);
+            let place = format!("{}, {}", cert.place, key.place);
+            let built = ServerTls::from_pem(&cert.text, &key.text);
+            server = Some(built.map_err(|error| refused(py, &place, &error))?);
+            identity = Some((cert.text, key.text));
+        }
         let this = Self {
             client: OnceLock::new(),
             server,
@@ -64,8 +61,10 @@ impl Tls {
             PyErr::warn(py, &py.get_type::<PyUserWarning>(), text, 1)?;
         }
         if this.own_trust {
-            let ca = ca.map(|ca| pem("ca", ca)).transpose()?;
-            let built = this.build(ca.as_deref()).map_err(|error| refused(py, "ca", &error))?;
+            let ca = ca.map(|ca| Pem::read("ca", ca)).transpose()?;
+            let place = ca.as_ref().map_or("tls", |ca| &ca.place);
+            let built = this.build(ca.as_ref().map(|ca| &*ca.text));
+            let built = built.map_err(|error| refused(py, place, &error))?;
             let _ = this.client.set(built);
         }
         Ok(this)
@@ -135,22 +134,32 @@ pub(crate) fn client_choice<'a, 'py>(
     }
 }
 
-/// A PEM text: the content of a file, or bytes.
-fn pem(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
-    if let Ok(text) = value.cast::<PyBytes>() {
-        return Ok(text.as_bytes().to_vec());
-    }
-    let path: PathBuf = value.extract().map_err(|_| {
-        PyTypeError::new_err(format!("{argument}: a path, or bytes in PEM, expected"))
-    })?;
-    fs::read(&path).map_err(|error| {
-        let text = format!("{argument}: {error}");
-        match error.raw_os_error() {
-            // With its three arguments OSError becomes FileNotFoundError and the like.
-            Some(number) => PyOSError::new_err((number, text, path)),
-            None => PyOSError::new_err(text),
+/// A PEM text, and where it came from: the argument, and the file if it was one.
+struct Pem {
+    text: Vec<u8>,
+    place: String,
+}
+
+impl Pem {
+    fn read(argument: &str, value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if let Ok(text) = value.cast::<PyBytes>() {
+            return Ok(Self { text: text.as_bytes().to_vec(), place: argument.to_owned() });
         }
-    })
+        let path: PathBuf = value.extract().map_err(|_| {
+            PyTypeError::new_err(format!("{argument}: a path, or bytes in PEM, expected"))
+        })?;
+        match fs::read(&path) {
+            Ok(text) => Ok(Self { text, place: format!("{argument}: {}", path.display()) }),
+            Err(error) => {
+                let text = format!("{argument}: {error}");
+                Err(match error.raw_os_error() {
+                    // With its three arguments OSError becomes FileNotFoundError and the like.
+                    Some(number) => PyOSError::new_err((number, text, path)),
+                    None => PyOSError::new_err(text),
+                })
+            }
+        }
+    }
 }
 
 fn refused(py: Python<'_>, argument: &str, error: &TlsError) -> PyErr {

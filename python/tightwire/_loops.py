@@ -1,7 +1,8 @@
 """Which loop drives a socket: the running asyncio loop, or the thread's own under `run()`.
 
 A native `Loop` lives as long as it has sockets. One in an asyncio loop is held by that loop's
-reader alone, so it goes with it; one of a thread is held by the thread.
+reader alone, so it goes with it; one of a thread is held by the thread. Nothing here holds an
+asyncio loop.
 """
 
 from __future__ import annotations
@@ -29,14 +30,14 @@ _FAREWELL = 1.0
 
 _own = threading.local()
 _loops: weakref.WeakSet[Loop] = weakref.WeakSet()
-_hosts: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Hosted] = (
+_hosts: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[_Hosted]] = (
     weakref.WeakKeyDictionary()
 )
 _tails: weakref.WeakKeyDictionary[WebSocket, asyncio.Task[None]] = weakref.WeakKeyDictionary()
 
 
 class _Hosted:
-    """What an asyncio loop needs to drive a native one."""
+    """What an asyncio loop needs to drive a native one, which keeps it."""
 
     def __init__(self, loop: Loop) -> None:
         self.loop = weakref.ref(loop)
@@ -50,6 +51,8 @@ def current(host: asyncio.AbstractEventLoop | None = None) -> Loop:
     running = _running()
     if host is None:
         host = running
+    elif not hasattr(host, "add_reader"):
+        raise TypeError(f"loop: an asyncio event loop expected, not {type(host).__name__}")
     elif running is not host and (running is not None or host.is_running()):
         raise RuntimeError("loop: is not the running loop of this thread")
     if host is not None:
@@ -67,8 +70,14 @@ def _running() -> asyncio.AbstractEventLoop | None:
     return asyncio._get_running_loop() if asyncio is not None else None
 
 
+def hosted_by(host: asyncio.AbstractEventLoop) -> _Hosted | None:
+    """What drives the sockets of an asyncio loop, if it has any."""
+    ref = _hosts.get(host)
+    return ref() if ref is not None else None
+
+
 def _current_in(host: asyncio.AbstractEventLoop) -> Loop:
-    hosted = _hosts.get(host)
+    hosted = hosted_by(host)
     loop = hosted.loop() if hosted is not None else None
     if loop is not None:
         return loop
@@ -80,7 +89,8 @@ def _current_in(host: asyncio.AbstractEventLoop) -> Loop:
         raise RuntimeError(
             f"tightwire needs an asyncio loop with add_reader, and {type(host).__name__} has none"
         ) from None
-    _hosts[host] = hosted
+    loop.keep(hosted)
+    _hosts[host] = weakref.ref(hosted)
     _loops.add(loop)
     if host.is_running():
         _watch_end(host, hosted)
@@ -124,8 +134,9 @@ def release(loop: Loop) -> None:
     if getattr(_own, "loop", None) is loop:
         del _own.loop
         return
-    for host, hosted in list(_hosts.items()):
-        if hosted.loop() is loop:
+    for host, ref in list(_hosts.items()):
+        hosted = ref()
+        if hosted is not None and hosted.loop() is loop:
             del _hosts[host]
             host.remove_reader(hosted.fd)
             if hosted.idle is not None:

@@ -146,12 +146,14 @@ static tw_status send_pattern(size_t len)
 static tw_status close_with(char *rest)
 {
     char *reason = strchr(rest, ' ');
+    tw_status status;
 
     if (reason) {
         *reason++ = 0;
     }
-    talk.closing = 1;
-    return tw_close(talk.ws, atoi(rest), reason);
+    status = tw_close(talk.ws, atoi(rest), reason);
+    talk.closing |= status == TW_OK;
+    return status;
 }
 
 /* Whether the next command may be carried out; `waiting` names the kind of a wait, or -1 for close. */

@@ -75,6 +75,7 @@ impl Core {
             server: Some(ServerSide {
                 protocols: options.protocols.clone(),
                 origins: options.origins.clone(),
+                hosts: options.hosts.clone(),
                 loopback: Self::is_loopback(addr),
                 max_connections: options.max_connections,
                 #[cfg(feature = "tls")]
@@ -99,6 +100,7 @@ impl Core {
     /// Accepts who waits, up to the budget.
     pub(crate) fn accept(&mut self, id: ServerId) {
         let Some(mut listener) = self.listeners.take(id.slot(), id.generation()) else { return };
+        self.refresh_now();
         let mut accepted = Vec::new();
         let batch = accept_batch(&listener.socket, ACCEPTS_PER_TURN, |socket, addr| {
             accepted.push((socket, addr));

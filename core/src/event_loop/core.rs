@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::accept::Listener;
+use super::clock;
 use super::deadlines::Deadlines;
 use super::endpoint::Endpoint;
 use super::handler::{CloseEvent, Handler};
@@ -136,6 +137,12 @@ impl Core {
         Ok(Arc::new(Shared::new(ConnId::new(slot, generation), limit)))
     }
 
+    /// Reads the clock anew. Deadlines that begin in a callback, or behind one, are not to lose the
+    /// time that it took.
+    pub(crate) fn refresh_now(&mut self) {
+        self.now = clock::now();
+    }
+
     /// Calls `act` with a connection, wherever it is, and has it looked after before the turn ends.
     pub(crate) fn with_link<R>(
         &mut self,
@@ -190,7 +197,13 @@ impl Core {
     ) -> Result<(), SendError> {
         self.check_room(link)?;
         let (now, masks, scratch) = (self.now, &mut self.masks, &mut self.scratch);
-        link.send_part(kind, data, fin, now, masks, scratch)
+        link.send_part(kind, data, fin, now, masks, scratch)?;
+        if fin {
+            for (kind, payload) in std::mem::take(&mut link.held) {
+                self.send_charged(link, kind, &payload);
+            }
+        }
+        Ok(())
     }
 
     /// Whether a message may be queued.
@@ -198,7 +211,8 @@ impl Core {
         if link.shared.ready_state() != ReadyState::Open {
             return Err(SendError::Closed);
         }
-        let buffered = link.shared.buffered();
+        // Framing counts too, or empty messages would have no limit.
+        let buffered = link.shared.buffered().max(link.session.queue().len() as u64);
         let limit = link.endpoint.tuning.max_send_buffer as u64;
         if buffered >= limit { Err(SendError::Full { buffered, limit }) } else { Ok(()) }
     }
@@ -217,6 +231,7 @@ impl Core {
         reason: &str,
     ) -> Result<(), CloseError> {
         check_close(code, reason)?;
+        self.refresh_now();
         link.shared.set_ready_state(ReadyState::Closing);
         if link.is_open() {
             let tuning = &link.endpoint.tuning;
@@ -257,14 +272,22 @@ impl Core {
             }
             Command::Send { id, kind, payload } => {
                 self.with_link(current, id, |core, link| {
-                    link.refund(payload.len() as u64);
-                    let (now, masks, scratch) = (core.now, &mut core.masks, &mut core.scratch);
-                    if link.send(kind, &payload, now, masks, scratch) == Err(SendError::Entropy) {
-                        link.fail_session(Failure::Entropy, now, masks);
+                    if link.session.is_in_parts() {
+                        return link.held.push((kind, payload));
                     }
+                    core.send_charged(link, kind, &payload);
                 });
             }
             Command::Post(_) | Command::Resolved { .. } => self.deferred.push_back(command),
+        }
+    }
+
+    /// Queues a message that another thread has accounted for.
+    fn send_charged(&mut self, link: &mut Link, kind: MessageKind, payload: &[u8]) {
+        link.refund(payload.len() as u64);
+        let (now, masks, scratch) = (self.now, &mut self.masks, &mut self.scratch);
+        if link.send(kind, payload, now, masks, scratch) == Err(SendError::Entropy) {
+            link.fail_session(Failure::Entropy, now, masks);
         }
     }
 

@@ -88,6 +88,7 @@ impl Core {
         handler: Box<dyn Handler + Send>,
     ) -> Result<ConnId, Error> {
         let prepared = options.prepare()?;
+        self.refresh_now();
         let shared = self.new_shared(options.tuning.max_send_buffer)?;
         let id = shared.id();
         shared.set_url(options.target.url.clone().into());

@@ -99,6 +99,7 @@ impl Dispatch<'_> {
     }
 
     fn expire(&mut self, conn: &mut Connection) {
+        self.core.refresh_now();
         let now = self.core.now;
         if conn.link.is_open() {
             // What came in meanwhile counts before silence is judged.

@@ -22,6 +22,7 @@ pub(crate) struct Buffers {
     /// What a read puts its bytes into.
     input: Box<[u8]>,
     /// Decrypted bytes.
+    #[cfg(feature = "tls")]
     plain: Vec<u8>,
     /// Lent to the connection that is dispatched for what it sends.
     pub(crate) cork: Vec<u8>,
@@ -31,8 +32,13 @@ pub(crate) struct Buffers {
 
 impl Buffers {
     pub(crate) fn new() -> Self {
-        let (plain, message) = (Vec::new(), Vec::new());
-        Self { input: vec![0; INPUT].into(), plain, cork: Vec::with_capacity(STEP), message }
+        Self {
+            input: vec![0; INPUT].into(),
+            #[cfg(feature = "tls")]
+            plain: Vec::new(),
+            cork: Vec::with_capacity(STEP),
+            message: Vec::new(),
+        }
     }
 }
 
@@ -145,7 +151,8 @@ impl Dispatch<'_> {
                 // The alert that says why goes out first.
                 self.core.flush_link(link);
                 link.fail_stream(error, self.core.now);
-                Step::Drained
+                // The end of the stream may have come with it, and is not announced again.
+                if link.flags.readable { Step::Bytes(0) } else { Step::Drained }
             }
         }
     }
@@ -214,11 +221,7 @@ impl Dispatch<'_> {
                     }
                 }
                 Err(violation) => {
-                    link.fail_session(
-                        Failure::Violation(violation),
-                        self.core.now,
-                        &mut self.core.masks,
-                    );
+                    self.fail(link, Failure::Violation(violation));
                     return rx.stop();
                 }
             }
@@ -236,11 +239,7 @@ impl Dispatch<'_> {
                 }
             }
             Err(violation) => {
-                link.fail_session(
-                    Failure::Violation(violation),
-                    self.core.now,
-                    &mut self.core.masks,
-                );
+                self.fail(link, Failure::Violation(violation));
                 rx.stop();
             }
         }
@@ -248,12 +247,20 @@ impl Dispatch<'_> {
 
     /// A callback of this connection panicked.
     pub(crate) fn panicked(&mut self, link: &mut Link) {
-        link.fail_session(Failure::Internal, self.core.now, &mut self.core.masks);
+        self.fail(link, Failure::Internal);
+    }
+
+    fn fail(&mut self, link: &mut Link, failure: Failure) {
+        self.core.refresh_now();
+        link.fail_session(failure, self.core.now, &mut self.core.masks);
     }
 }
 
 /// Acts upon an event and tells the application. False when nothing more is to be read.
 fn deliver(core: &mut Core, handlers: &mut Handlers, link: &mut Link, event: &Event<'_>) -> bool {
+    if let Event::Close { .. } = event {
+        core.refresh_now();
+    }
     let now = core.now;
     let wanted = link.session.on_event(event, now, &link.endpoint.tuning, &mut core.masks);
     let index = link.endpoint.index;
@@ -270,7 +277,8 @@ fn deliver(core: &mut Core, handlers: &mut Handlers, link: &mut Link, event: &Ev
             }
         });
         if !done {
-            link.fail_session(Failure::Internal, now, &mut core.masks);
+            core.refresh_now();
+            link.fail_session(Failure::Internal, core.now, &mut core.masks);
             return false;
         }
     }

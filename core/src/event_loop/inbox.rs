@@ -91,6 +91,11 @@ impl Inbox {
         state.parked
     }
 
+    /// Declares that the loop is awake: it looks for commands by itself before it sleeps.
+    pub(crate) fn unpark(&self) {
+        lock(&self.state).parked = false;
+    }
+
     /// Makes the loop's descriptor readable. A failure is impossible short of a broken system; the
     /// next deadline turns the loop then.
     pub(crate) fn wake(&self) {

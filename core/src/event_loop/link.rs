@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::clock;
 use super::endpoint::Endpoint;
 use super::handler::CloseEvent;
 use super::id::ConnId;
@@ -39,6 +40,8 @@ pub(crate) struct Link {
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) error: Option<Box<Error>>,
+    /// Messages of other threads that came amid a message in parts: they go behind it.
+    pub(crate) held: Vec<(MessageKind, Box<[u8]>)>,
     /// The application's own word.
     pub(crate) tag: u64,
     /// Until the connection is open, or, when it is refused, until its stream must have ended.
@@ -110,6 +113,7 @@ impl Link {
             endpoint,
             shared,
             error: None,
+            held: Vec::new(),
             tag: 0,
             scheduled: None,
             published: 0,
@@ -205,6 +209,8 @@ impl Link {
         self.flags.writable = written.as_ref().is_ok_and(|written| !written.blocked);
         self.session.sent_through(data, taken);
         let pending = !self.session.queue().is_empty();
+        // The callback that sends may have taken its time, and the peer's patience begins now.
+        let now = if pending { clock::now() } else { now };
         self.session.on_written(pending, now, &self.endpoint.tuning, masks);
         if let Err(error) = written {
             self.fail_stream(error, now);
@@ -219,6 +225,7 @@ impl Link {
                 Ok(written) => {
                     self.session.queue_mut().advance(written.taken);
                     let pending = !self.session.queue().is_empty() || stream.has_unsent();
+                    let now = if pending { clock::now() } else { now };
                     self.session.on_written(pending, now, &self.endpoint.tuning, masks);
                     self.flags.writable = !written.blocked;
                     if written.taken == 0 && !stream.has_unsent() {

@@ -227,6 +227,7 @@ impl EventLoop {
     /// The second half of a [`turn`](Self::turn): does what there is to do, without waiting. All
     /// callbacks run in here.
     pub fn dispatch(&mut self) {
+        self.core.inbox.unpark();
         self.core.now = clock::now();
         let budget = self.options.reads_per_turn.max(1);
         let mut dispatch = Dispatch {
@@ -245,6 +246,8 @@ impl EventLoop {
         self.events.clear();
         dispatch.leftovers();
         dispatch.deadlines();
+        // What was queued meanwhile leaves with the rest, also through a `Remote` in a callback.
+        dispatch.core.catch_up(None);
         dispatch.flush();
         dispatch.funerals();
         self.rest();

@@ -11,6 +11,8 @@ use rustix::time::{
     timerfd_settime,
 };
 
+use super::clock;
+
 /// A timerfd that makes the poller readable when a deadline comes.
 #[derive(Debug)]
 pub(crate) struct Timer {
@@ -36,8 +38,8 @@ impl Timer {
         if self.armed.is_some_and(|armed| armed <= deadline) {
             return Ok(());
         }
-        // Zero would disarm the timer.
-        let wait = deadline.saturating_duration_since(now).max(Duration::from_nanos(1));
+        // Callbacks may have taken their time since `now`. Zero would disarm the timer.
+        let wait = deadline.saturating_duration_since(clock::now()).max(Duration::from_nanos(1));
         let it_value = Timespec {
             tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: wait.subsec_nanos().into(),

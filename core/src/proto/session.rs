@@ -208,6 +208,11 @@ impl Session {
         Ok(())
     }
 
+    /// Whether a message in parts is unfinished, so that no other can be sent.
+    pub fn is_in_parts(&self) -> bool {
+        self.in_parts.is_some()
+    }
+
     /// Queues only the header of a message of `len` bytes, unmasked, so servers only. The caller
     /// offers the queue and the payload behind it to the system and then calls
     /// [`sent_through`](Self::sent_through), whatever came of it.

@@ -162,7 +162,9 @@ impl Log {
             let life = lives.entry(id).or_default();
             assert!(!life.closed, "{event:?} after close: {briefs:?}");
             match event {
-                Event::Open { .. } => assert!(!std::mem::replace(&mut life.open, true), "{briefs:?}"),
+                Event::Open { .. } => {
+                    assert!(!std::mem::replace(&mut life.open, true), "{briefs:?}");
+                }
                 Event::Close(close) => {
                     life.closed = true;
                     assert!(!close.clean || close.error.is_none(), "{close:?}");

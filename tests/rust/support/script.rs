@@ -1,8 +1,6 @@
 //! A handler that logs every callback and then does what the test says.
 
-use tightwire::{
-    CloseEvent, ConnId, Context, Handler, Message, Opening, Reply, Request, Socket,
-};
+use tightwire::{CloseEvent, ConnId, Context, Handler, Message, Opening, Reply, Request, Socket};
 
 use super::log::{Event, Log};
 

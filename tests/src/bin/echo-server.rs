@@ -54,7 +54,7 @@ fn parse() -> Result<Arguments, Box<dyn Error>> {
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
-            Long("port") => port = Some(parser.value()?.parse()?),
+            Long("port") => port = Some(number(&parser.value()?)?),
             Long("mode") => sink = mode(&parser.value()?)?,
             Long("tls") => tls = Some((parser.value()?.into(), parser.value()?.into())),
             Long("deflate") => return Err("--deflate: not built".into()),
@@ -62,6 +62,11 @@ fn parse() -> Result<Arguments, Box<dyn Error>> {
         }
     }
     Ok(Arguments { port: port.ok_or(USAGE)?, sink, tls })
+}
+
+fn number(port: &OsString) -> Result<u16, String> {
+    let text = port.to_string_lossy();
+    text.parse().map_err(|_| format!("--port {text}: use a number from 0 to 65535"))
 }
 
 fn mode(name: &OsString) -> Result<bool, String> {

@@ -162,16 +162,14 @@ impl Script {
             }
             "ping" => context.ping(id, rest.as_bytes()).map_err(|error| error.to_string()),
             "close" => {
-                self.closing = true;
                 let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
                 let code = match code {
                     "" => None,
                     code => Some(code.parse().map_err(|_| format!("close {code:?}: no code"))?),
                 };
-                context.close(id, code, reason).map_err(|error| {
-                    self.closing = false;
-                    error.to_string()
-                })
+                context.close(id, code, reason).map_err(|error| error.to_string())?;
+                self.closing = true;
+                Ok(())
             }
             "abort" => {
                 self.closing = true;

@@ -1,0 +1,56 @@
+"""The package as a whole: its types, names and exceptions."""
+
+import inspect
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tightwire
+from tightwire import exceptions
+
+PACKAGE = Path(tightwire.__file__).parent
+
+
+def test_stubs_agree_with_the_package():
+    pytest.importorskip("mypy")
+    for command in (["mypy", "--strict", "-p", "tightwire"], ["mypy.stubtest", "tightwire"]):
+        done = subprocess.run(
+            [sys.executable, "-m", *command], cwd=PACKAGE.parent, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_it_is_typed():
+    assert (PACKAGE / "py.typed").exists()
+
+
+def test_all_names_exist_and_are_documented():
+    for name in tightwire.__all__:
+        value = getattr(tightwire, name)
+        assert name == "__version__" or inspect.getdoc(value), name
+        if isinstance(value, type):
+            assert value.__module__.startswith("tightwire"), name
+    for owner in (tightwire.WebSocket, tightwire.Server, tightwire.Event):
+        for name, value in vars(owner).items():
+            if not name.startswith("_") and not name.isupper():
+                assert inspect.getdoc(value), f"{owner.__name__}.{name}"
+
+
+@pytest.mark.parametrize("name", exceptions.__all__)
+def test_exceptions_survive_pickling(name):
+    cls = getattr(exceptions, name)
+    if not issubclass(cls, Exception):
+        return
+    error = cls(1, 2) if cls is exceptions.BufferFull else cls("text")
+    error.phase = "tcp"
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is cls and str(again) == str(error) and again.phase == "tcp"
+    assert issubclass(cls, exceptions.WebSocketError)
+
+
+def test_sockets_are_not_pickled():
+    with pytest.raises(TypeError):
+        pickle.dumps(tightwire.WebSocket.__new__(tightwire.WebSocket))

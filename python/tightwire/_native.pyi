@@ -1,0 +1,436 @@
+"""The native half of the package: the classes of `tightwire`."""
+
+import asyncio
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from os import PathLike
+from types import TracebackType
+from typing import Any, ClassVar, Final, Literal, TypeAlias, TypeVar, final, overload
+from typing_extensions import Buffer, Self, disjoint_base
+
+from .exceptions import WebSocketError
+
+__all__ = [
+    "CloseEvent",
+    "ErrorEvent",
+    "Event",
+    "Loop",
+    "MessageEvent",
+    "Server",
+    "TLS",
+    "WebSocket",
+    "__version__",
+    "serve",
+]
+
+__version__: Final[str]
+
+_Headers: TypeAlias = Mapping[str, str | Sequence[str]] | Iterable[tuple[str, str | Sequence[str]]]
+_Pem: TypeAlias = str | PathLike[str] | bytes
+_EventType: TypeAlias = Literal["open", "message", "error", "close"]
+_Handler = TypeVar("_Handler", bound=Callable[..., object])
+
+@disjoint_base
+class Event:
+    """Something that happened to a socket; the base of the other events.
+
+    Args:
+        type: The name that listeners are registered for.
+        bubbles: Of no effect here.
+        cancelable: Whether `preventDefault` makes `dispatchEvent` return false.
+    """
+
+    def __new__(cls, type: str, *, bubbles: bool = False, cancelable: bool = False) -> Self: ...
+    @property
+    def type(self) -> str:
+        """`open`, `message`, `error`, `close`, or a name of your own."""
+    @property
+    def target(self) -> WebSocket | None:
+        """The socket that it was dispatched on."""
+    @property
+    def currentTarget(self) -> WebSocket | None:
+        """The same, while it is dispatched; else None."""
+    @property
+    def eventPhase(self) -> int:
+        """2 while it is dispatched, else 0."""
+    @property
+    def bubbles(self) -> bool:
+        """As it was made; of no effect here."""
+    @property
+    def cancelable(self) -> bool:
+        """As it was made."""
+    @property
+    def defaultPrevented(self) -> bool:
+        """Whether `preventDefault` was called on a cancelable event."""
+    @property
+    def isTrusted(self) -> bool:
+        """Whether the library fired it."""
+    def preventDefault(self) -> None:
+        """Makes `dispatchEvent` return false, if the event is cancelable."""
+    def stopImmediatePropagation(self) -> None:
+        """Keeps the listeners that have not been called yet from being called."""
+
+@disjoint_base
+class MessageEvent(Event):
+    """A message came in."""
+
+    __match_args__: ClassVar[tuple[str, ...]] = ("data",)
+    def __new__(cls, type: str, *, data: Any = None, origin: str | None = None) -> Self: ...
+    @property
+    def data(self) -> Any:
+        """`str` for a text message, `bytes` for a binary one."""
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of the socket's URL."""
+    @property
+    def lastEventId(self) -> str:
+        """Always empty."""
+    @property
+    def source(self) -> None:
+        """Always None."""
+    @property
+    def ports(self) -> tuple[()]:
+        """Always empty."""
+
+@disjoint_base
+class CloseEvent(Event):
+    """The connection is over; always the last event of a socket."""
+
+    __match_args__: ClassVar[tuple[str, ...]] = ("code", "reason", "wasClean")
+    def __new__(
+        cls,
+        type: str,
+        *,
+        wasClean: bool = False,
+        code: int = 0,
+        reason: str | None = None,
+        error: WebSocketError | None = None,
+    ) -> Self: ...
+    @property
+    def code(self) -> int:
+        """The peer's close code; 1005 if it gave none, 1006 if there was no closing handshake."""
+    @property
+    def reason(self) -> str:
+        """The peer's reason; may be empty."""
+    @property
+    def wasClean(self) -> bool:
+        """Whether the closing handshake was completed."""
+    @property
+    def error(self) -> WebSocketError | None:
+        """Why the connection failed; None if it did not."""
+
+@disjoint_base
+class ErrorEvent(Event):
+    """The connection failed; a `CloseEvent` follows at once."""
+
+    __match_args__: ClassVar[tuple[str, ...]] = ("error",)
+    def __new__(
+        cls, type: str, *, message: str | None = None, error: WebSocketError | None = None
+    ) -> Self: ...
+    @property
+    def message(self) -> str:
+        """The text of `error`: `phase: cause`."""
+    @property
+    def error(self) -> WebSocketError | None:
+        """The exception that says why."""
+
+@final
+class TLS:
+    """Whom to trust and who we are, for `wss://`. Files are read now and not watched.
+
+    Args:
+        ca: The only certificates to trust: a path, or bytes in PEM. None: what the system trusts.
+        cert: Our certificate and what leads to its root: a path, or bytes in PEM. A server needs one.
+        key: Its private key; None if it is in `cert`.
+        verify: False takes any certificate from anybody, with a `UserWarning`.
+        server_name: The name to expect in the server's certificate instead of the URL's.
+
+    Raises:
+        TLSError: No certificate or key in what was given, or they do not belong together.
+        OSError: A file cannot be read.
+    """
+
+    def __new__(
+        cls,
+        *,
+        ca: _Pem | None = None,
+        cert: _Pem | None = None,
+        key: _Pem | None = None,
+        verify: bool = True,
+        server_name: str | None = None,
+    ) -> Self: ...
+    @property
+    def server_name(self) -> str | None:
+        """As it was given."""
+
+@disjoint_base
+class WebSocket:
+    """A WebSocket, as in a browser (WHATWG), and a little more.
+
+    A running asyncio loop of this thread drives it; without one, `tightwire.run()` or `run()` does.
+    All methods and attributes may be used from any thread and in any handler. Handlers run on the
+    thread that drives the loop, never within a call. What one raises is reported (by asyncio's
+    exception handler, else `sys.unraisablehook`) and changes nothing. On asyncio a handler may be
+    `async def`: those of one socket then run one after the other, as tasks.
+
+    Args:
+        url: `ws:` or `wss:`; `http:` and `https:` mean the same. No fragment.
+        protocols: The subprotocols to ask for. The server must choose one of them.
+        headers: More header fields for the request.
+        origin: The `Origin` to send; none by default.
+        tls: Trust and keys for `wss:`. None or True: what the system trusts.
+        timeout: Seconds until the connection must be open. None: no limit.
+        close_timeout: Seconds that the peer has to answer our Close. None: no limit.
+        heartbeat: Seconds of silence before a ping, and seconds to wait for an answer. None: no pings.
+        limits: What the peer may make us hold.
+        loop: The asyncio loop to use: the running one, or one that will be run by this thread.
+
+    Raises:
+        SyntaxError: (`tightwire.SyntaxError`) The URL or a subprotocol is not well formed.
+        TypeError, ValueError: Another argument is not legal; the text names it.
+        RuntimeError: `loop` runs elsewhere, or cannot watch descriptors.
+
+    Whatever else goes wrong comes as `error` and `close` events.
+    """
+
+    CONNECTING: Final = 0
+    OPEN: Final = 1
+    CLOSING: Final = 2
+    CLOSED: Final = 3
+
+    onopen: Callable[[Event], object] | None
+    """Called when the connection is open. Anything that is not callable becomes None."""
+    onmessage: Callable[[MessageEvent], object] | None
+    """Called for each message, while `readyState` is OPEN."""
+    onerror: Callable[[ErrorEvent], object] | None
+    """Called once, just before `onclose`, if the connection failed."""
+    onclose: Callable[[CloseEvent], object] | None
+    """Called once, last."""
+    binaryType: Literal["blob", "arraybuffer"]
+    """Kept for programs written for browsers: binary data is `bytes` either way. Other values are
+    ignored."""
+    binary_type: Literal["blob", "arraybuffer"]
+    """`binaryType`."""
+
+    def __init__(
+        self,
+        url: str,
+        protocols: str | Iterable[str] | None = None,
+        *,
+        headers: _Headers | None = None,
+        origin: str | None = None,
+        tls: TLS | Literal[True] | None = None,
+        timeout: float | None = 10.0,
+        close_timeout: float | None = 5.0,
+        heartbeat: tuple[float, float] | None = ...,
+        limits: tuple[int, int, int, int] | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None: ...
+    @property
+    def url(self) -> str:
+        """The URL as browsers write it; for a server's socket the one that the client asked for."""
+    @property
+    def protocol(self) -> str:
+        """The subprotocol that the server chose; empty before the connection is open."""
+    @property
+    def extensions(self) -> str:
+        """The extensions in use; empty before the connection is open."""
+    @property
+    def readyState(self) -> int:
+        """CONNECTING, OPEN, CLOSING or CLOSED."""
+    @property
+    def ready_state(self) -> int:
+        """`readyState`."""
+    @property
+    def bufferedAmount(self) -> int:
+        """Payload bytes that were sent and not yet given to the system. Does not shrink while a
+        handler runs, and is not reset by closing."""
+    @property
+    def buffered_amount(self) -> int:
+        """`bufferedAmount`."""
+    @property
+    def error(self) -> WebSocketError | None:
+        """Why the connection failed, once it has."""
+    @property
+    def remote_address(self) -> tuple[str, int] | None:
+        """Address and port of the peer; None before the connection is open."""
+    def send(self, data: str | Buffer, /) -> None:
+        """Queues a message. What is sent in one handler, or in one turn of asyncio, leaves together.
+
+        Once the socket is closing the message is only counted in `bufferedAmount`. A queue over
+        `Limits.max_send_buffer` closes the socket, with a `BufferFull` error.
+
+        Args:
+            data: A `str` is sent as text, lone surrogates as U+FFFD; a bytes-like object as binary.
+
+        Raises:
+            InvalidStateError: The connection is not open yet.
+            TypeError: `data` is neither.
+        """
+    def close(self, code: int | None = None, reason: str | None = None) -> None:
+        """Closes after what is queued, or gives up a connection that is not open yet.
+
+        Does nothing on a socket that is closing. The `close` event tells when it is over.
+
+        Args:
+            code: 1000 or 3000 to 4999; for a server's socket also 1001-1003 and 1007-1014.
+            reason: At most 123 bytes of UTF-8.
+
+        Raises:
+            InvalidAccessError: Another code.
+            SyntaxError: (`tightwire.SyntaxError`) The reason is too long.
+            TypeError: A code that is no `int`, or a reason that is no `str`.
+        """
+    def ping(self, data: str | Buffer | None = None) -> None:
+        """Sends a ping of at most 125 bytes.
+
+        Raises:
+            InvalidStateError: The connection is not open.
+            ValueError: More than 125 bytes.
+        """
+    def abort(self) -> None:
+        """Ends the connection without a closing handshake; `error` and `close` (1006) follow."""
+    @overload
+    def addEventListener(
+        self,
+        type: _EventType,
+        callback: Callable[[Any], object] | None,
+        options: bool | Mapping[str, bool] | None = None,
+        *,
+        once: bool = False,
+        capture: bool = False,
+    ) -> None: ...
+    @overload
+    def addEventListener(
+        self,
+        type: str,
+        callback: Callable[[Any], object] | None,
+        options: bool | Mapping[str, bool] | None = None,
+        *,
+        once: bool = False,
+        capture: bool = False,
+    ) -> None:
+        """Has `callback` called for events of `type`, after those registered before.
+
+        One that is registered already, with the same `capture`, stays as it is; None does nothing.
+
+        Args:
+            options: A bool means `capture`; a dict may have `once` and `capture`.
+            once: Remove it when it is called.
+            capture: Only tells registrations apart.
+        """
+    def removeEventListener(
+        self,
+        type: str,
+        callback: Callable[[Any], object] | None,
+        options: bool | Mapping[str, bool] | None = None,
+        *,
+        capture: bool = False,
+    ) -> None:
+        """Takes back `addEventListener` with the same type, callback and `capture`."""
+    def dispatchEvent(self, event: Event) -> bool:
+        """Calls the listeners for `event` now; whether none of them prevented its default.
+
+        Raises:
+            InvalidStateError: It is being dispatched already.
+        """
+    add_event_listener = addEventListener
+    remove_event_listener = removeEventListener
+    dispatch_event = dispatchEvent
+    def on(self, type: str, /) -> Callable[[_Handler], _Handler]:
+        """Registers a function for events of `type`: `@ws.on("message")`."""
+    def run(self) -> CloseEvent | None:
+        """Drives the sockets of this thread until this one is closed: its close event.
+
+        Raises:
+            RuntimeError: In a handler, from another thread, or while asyncio drives the socket.
+        """
+    def __await__(self) -> Generator[Any, None, Self]:
+        """Waits until the connection is open: the socket itself.
+
+        Raises:
+            WebSocketError: The connection failed.
+        """
+
+@final
+class Server:
+    """A listening server; it listens until it is closed, whether or not this object is kept."""
+
+    @property
+    def host(self) -> str:
+        """The address as it was given."""
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+    @property
+    def connections(self) -> list[WebSocket]:
+        """Its sockets that are not closed."""
+    def close(self, *, connections: bool = True) -> None:
+        """Stops listening and closes the connections with 1001. Any thread, more than once.
+
+        Args:
+            connections: False leaves them open.
+        """
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        _class: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None: ...
+
+def serve(
+    handler: Callable[[WebSocket], object],
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    tls: TLS | None = None,
+    protocols: str | Iterable[str] | None = None,
+    origins: str | Iterable[str] | None = None,
+    max_connections: int | None = None,
+    timeout: float | None = 10.0,
+    close_timeout: float | None = 5.0,
+    heartbeat: tuple[float, float] | None = ...,
+    limits: tuple[int, int, int, int] | None = None,
+    loop: asyncio.AbstractEventLoop | None = None,
+) -> Server:
+    """Listens, and calls `handler` with an open socket for each connection.
+
+    The handler sets `onmessage` and the like and returns; no message is lost meanwhile. There is no
+    `open` event on such a socket. If it raises, the connection is closed with 1011. The same loop
+    drives the server as would drive a `WebSocket` made here.
+
+    Args:
+        handler: A function, or on asyncio an `async def`.
+        host: The address to listen on. On a loopback address only requests for it are accepted.
+        port: 0 lets the system choose; see `Server.port`.
+        tls: Certificate and key, to serve `wss:`.
+        protocols: The subprotocols that are spoken, the preferred one first.
+        origins: Web pages that may connect besides those of the same host; `*` for all.
+        max_connections: More are refused with 503.
+        timeout: Seconds that a client has for TLS and its request. None: no limit.
+        close_timeout: Seconds that a client has to answer our Close. None: no limit.
+        heartbeat: Seconds of silence before a ping, and seconds to wait for an answer. None: no pings.
+        limits: What a client may make us hold.
+        loop: The asyncio loop to use, as for `WebSocket`.
+
+    Raises:
+        ListenError: (an `OSError`) The address cannot be listened on.
+        TypeError, ValueError: An argument is not legal; the text names it.
+    """
+
+@final
+class Loop:
+    """Owns a core loop. Internal."""
+
+    def __new__(cls, host: asyncio.AbstractEventLoop | None = None) -> Self: ...
+    def fileno(self) -> int: ...
+    def turn(self) -> None: ...
+    def run(self, ws: WebSocket | None = None) -> None: ...
+    def go_away(self) -> None: ...
+    def shutdown(self, grace: float) -> None: ...
+    def abandon(self) -> None: ...
+    def keep(self, object: object) -> None: ...
+    @property
+    def idle(self) -> bool: ...
+    @property
+    def driven(self) -> bool: ...
