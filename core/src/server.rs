@@ -17,7 +17,8 @@ const BACKLOG: u32 = 1024;
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
     address: Address,
-    secure: bool,
+    /// What the scheme of the address says, if it has one.
+    secure: Option<bool>,
     pub(crate) protocols: Vec<String>,
     pub(crate) origins: Vec<String>,
     pub(crate) hosts: Vec<String>,
@@ -43,13 +44,13 @@ impl ServerOptions {
     /// The address has no such form; the error names the part.
     pub fn new(address: &str) -> Result<Self, Error> {
         let (secure, rest) = match address.split_once("://") {
-            Some(("ws", rest)) => (false, rest),
-            Some(("wss", rest)) => (true, rest),
+            Some(("ws", rest)) => (Some(false), rest),
+            Some(("wss", rest)) => (Some(true), rest),
             Some((scheme, _)) => {
                 let cause = format_args!("listen: unknown scheme {scheme:?}: use ws or wss");
                 return Err(Error::argument(cause));
             }
-            None => (false, address),
+            None => (None, address),
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let is_address = rest
@@ -62,7 +63,7 @@ impl ServerOptions {
         Ok(Self::at(Address::Name(rest.to_owned()), secure))
     }
 
-    fn at(address: Address, secure: bool) -> Self {
+    fn at(address: Address, secure: Option<bool>) -> Self {
         Self {
             address,
             secure,
@@ -139,8 +140,14 @@ impl ServerOptions {
         let has_tls = self.tls.is_some();
         #[cfg(not(feature = "tls"))]
         let has_tls = false;
-        if self.secure && !has_tls {
-            return Err(Error::argument("listen: wss:// needs a certificate and key (tls)"));
+        match (self.secure, has_tls) {
+            (Some(true), false) => {
+                return Err(Error::argument("listen: wss:// needs a certificate and key (tls)"));
+            }
+            (Some(false), true) => {
+                return Err(Error::argument("listen: ws:// has no use for tls; say wss://"));
+            }
+            _ => {}
         }
         check_protocols(&self.protocols)?;
         if let Some(origin) = self.origins.iter().find(|origin| !is_allowable_origin(origin)) {

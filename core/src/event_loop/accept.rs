@@ -52,6 +52,7 @@ impl Core {
         options: &ServerOptions,
         handler: Box<dyn Handler + Send>,
     ) -> Result<ServerId, Error> {
+        self.check_running()?;
         options.check()?;
         let mut socket = options.socket()?;
         let fail = |what: &str, error: &std::io::Error| {

@@ -62,6 +62,8 @@ pub(crate) struct Core {
     /// Handlers that joined since the loop last looked, by their place.
     pub(crate) newcomers: Vec<(usize, Box<dyn Handler + Send>)>,
     pub(crate) places: Places,
+    /// `shutdown` is under way: nothing new begins.
+    pub(crate) shutting_down: bool,
     /// Places of listeners that are gone; their handlers go with the last connection.
     pub(crate) closed_listeners: Vec<usize>,
     /// Listeners that could not accept for want of descriptors.
@@ -126,6 +128,15 @@ impl Core {
         let rx = Receiver::new(endpoint.role, &endpoint.tuning);
         self.inbox.enter(Arc::clone(&shared));
         Box::new(Connection { rx, link: Link::new(shared, endpoint, phase, stream, self.now) })
+    }
+
+    /// Whether anything new may begin.
+    pub(crate) fn check_running(&self) -> Result<(), Error> {
+        if self.shutting_down {
+            let cause = "the loop is being shut down";
+            return Err(Error::new(ErrorPhase::App, ErrorCode::Shutdown, cause));
+        }
+        Ok(())
     }
 
     /// A new id, or the error that all are taken.

@@ -87,6 +87,7 @@ impl Core {
         options: &ClientOptions,
         handler: Box<dyn Handler + Send>,
     ) -> Result<ConnId, Error> {
+        self.check_running()?;
         let prepared = options.prepare()?;
         self.refresh_now();
         let shared = self.new_shared(options.tuning.max_send_buffer)?;

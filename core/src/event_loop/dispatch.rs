@@ -13,6 +13,7 @@ use super::id::ConnId;
 use super::inbox::Command;
 use super::link::{Connection, Link, Phase};
 use crate::error::{Error, ErrorCode, Phase as ErrorPhase};
+use crate::proto::handshake::Refusal;
 
 /// Largest buffer for output that a loop keeps for the next connection.
 const MAX_CORK: usize = 1 << 20;
@@ -116,6 +117,10 @@ impl Dispatch<'_> {
             Phase::Refusing => {
                 conn.link.flags.gone = true;
                 return;
+            }
+            Phase::Greeting(_) if conn.link.is_awaiting_request() => {
+                let cause = "the request took too long (open_timeout)\n";
+                return self.core.refuse(&mut conn.link, &Refusal::new(408, cause));
             }
             Phase::Resolving(_) => ErrorPhase::Dns,
             Phase::Connecting(_) => ErrorPhase::Tcp,

@@ -280,6 +280,11 @@ impl Link {
         drained
     }
 
+    /// Whether a client that can be answered has yet to complete its request.
+    pub(crate) fn is_awaiting_request(&self) -> bool {
+        self.endpoint.role == Role::Server && !self.is_securing()
+    }
+
     /// Whether the TLS handshake is still going on.
     pub(crate) fn is_securing(&self) -> bool {
         self.stream.as_ref().is_some_and(Stream::is_handshaking)

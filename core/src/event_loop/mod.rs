@@ -133,6 +133,7 @@ impl EventLoop {
             resolver: Resolver::new(),
             newcomers: Vec::new(),
             places: Places::default(),
+            shutting_down: false,
             closed_listeners: Vec::new(),
             owed_accepts: Vec::new(),
         };
@@ -313,12 +314,20 @@ impl EventLoop {
     }
 
     /// Stops listening, closes every connection with 1001, turns for up to `grace`, aborts what is
-    /// left and delivers every `on_close`. The loop may be used again afterwards.
+    /// left and delivers every `on_close`. Meanwhile nothing new can be begun
+    /// ([`ErrorCode::Shutdown`]); afterwards the loop may be used again.
     ///
     /// # Errors
     ///
     /// As [`turn`](Self::turn).
     pub fn shutdown(&mut self, grace: Duration) -> Result<(), Error> {
+        self.core.shutting_down = true;
+        let ended = self.wind_up(grace);
+        self.core.shutting_down = false;
+        ended
+    }
+
+    fn wind_up(&mut self, grace: Duration) -> Result<(), Error> {
         let end = clock::now() + grace;
         self.go_away();
         while !self.is_idle() {
@@ -329,11 +338,7 @@ impl EventLoop {
             self.turn(Some(left))?;
         }
         self.each_connection(Core::abort);
-        // One turn buries what was aborted; callbacks may have made more, which the next ones bury.
-        for _ in 0..3 {
-            self.turn(Some(Duration::ZERO))?;
-        }
-        Ok(())
+        self.turn(Some(Duration::ZERO))
     }
 
     fn each_connection(&mut self, mut act: impl FnMut(&mut Core, &mut link::Link)) {
