@@ -142,7 +142,7 @@ fuzz-short:
 bench: setup rust-release ## CPU per message of the echo server
 	@$(PY) tests/bench/echo.py
 bench-memory: setup rust-release ## memory of an idle connection
-	@$(PY) tests/bench/memory.py
+	@$(OUT)/idle-memory
 
 clean: ## everything that was built or installed here
 	rm -rf target .venv tests/node/node_modules core/fuzz/target

@@ -350,6 +350,10 @@ typedef struct tw_server_opts {
    * `https://example.com`, or `*` for all; NULL-ended (RFC 6455 section 10.2).
    */
   const char *const *origins;
+  /* Names that requests may have as `Host` on a loopback address, besides those of the machine
+   * itself, or `*` for all; NULL-ended. Others are refused with 403 there, against DNS rebinding.
+   */
+  const char *const *hosts;
   /* Limits and times of each connection; NULL: the defaults. */
   const struct tw_tuning *tuning;
   /* What is called for every accepted connection. Required. */

@@ -176,7 +176,14 @@ impl ClientOptions {
             Some(tls) => tls.clone(),
             None => crate::net::trust::ClientTls::platform()?,
         };
-        let name = self.tls_name.clone().unwrap_or_else(|| self.target.host.clone());
+        let (option, name) = match &self.tls_name {
+            Some(name) => ("tls_name", name.clone()),
+            None => ("host", self.target.host.clone()),
+        };
+        if !crate::net::tls::is_server_name(&name) {
+            let cause = format_args!("{option} {name:?} is neither a host name nor an IP address");
+            return Err(Error::argument(cause));
+        }
         Ok(Some(TlsPlan { config, name }))
     }
 

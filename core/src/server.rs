@@ -8,6 +8,7 @@ use crate::config::Tuning;
 use crate::error::{Error, ErrorCode, Phase};
 use crate::event_loop::{EventLoop, Handler, LoopHandle};
 use crate::net::socket;
+use crate::proto::handshake::{check_protocols, is_allowable_origin};
 
 /// Clients that may wait to be accepted.
 const BACKLOG: u32 = 1024;
@@ -19,6 +20,7 @@ pub struct ServerOptions {
     secure: bool,
     pub(crate) protocols: Vec<String>,
     pub(crate) origins: Vec<String>,
+    pub(crate) hosts: Vec<String>,
     pub(crate) tuning: Tuning,
     pub(crate) max_connections: usize,
     backlog: u32,
@@ -50,8 +52,10 @@ impl ServerOptions {
             None => (false, address),
         };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let port = rest.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
-        if !matches!(port, Some(Ok(_))) || rest.contains('/') {
+        let is_address = rest
+            .rsplit_once(':')
+            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+        if !is_address || rest.contains('/') {
             let cause = format_args!("listen: {address:?} is not host:port");
             return Err(Error::argument(cause));
         }
@@ -64,6 +68,7 @@ impl ServerOptions {
             secure,
             protocols: Vec::new(),
             origins: Vec::new(),
+            hosts: Vec::new(),
             tuning: Tuning::default(),
             max_connections: usize::MAX,
             backlog: BACKLOG,
@@ -86,6 +91,16 @@ impl ServerOptions {
     #[must_use]
     pub fn origins<O: Into<String>>(mut self, origins: impl IntoIterator<Item = O>) -> Self {
         self.origins = origins.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Names that requests may have as `Host` on a server that listens on a loopback address, besides
+    /// those of the machine itself: a proxy in front of it may pass on its own. `*` for all. Other
+    /// names there are refused with 403, since a web page could reach the server under a name of its
+    /// choice (DNS rebinding).
+    #[must_use]
+    pub fn hosts<H: Into<String>>(mut self, names: impl IntoIterator<Item = H>) -> Self {
+        self.hosts = names.into_iter().map(Into::into).collect();
         self
     }
 
@@ -126,6 +141,13 @@ impl ServerOptions {
         let has_tls = false;
         if self.secure && !has_tls {
             return Err(Error::argument("listen: wss:// needs a certificate and key (tls)"));
+        }
+        check_protocols(&self.protocols)?;
+        if let Some(origin) = self.origins.iter().find(|origin| !is_allowable_origin(origin)) {
+            let cause = format_args!(
+                "origin {origin:?} is not scheme://host with an optional port, null or *"
+            );
+            return Err(Error::argument(cause));
         }
         Ok(())
     }

@@ -41,6 +41,9 @@ pub struct tw_server_opts {
     /// Origins of web pages that may connect, besides those of the same host, for example
     /// `https://example.com`, or `*` for all; NULL-ended (RFC 6455 section 10.2).
     pub origins: *const *const c_char,
+    /// Names that requests may have as `Host` on a loopback address, besides those of the machine
+    /// itself, or `*` for all; NULL-ended. Others are refused with 403 there, against DNS rebinding.
+    pub hosts: *const *const c_char,
     /// Limits and times of each connection; NULL: the defaults.
     pub tuning: *const tw_tuning,
     /// What is called for every accepted connection. Required.
@@ -103,13 +106,18 @@ unsafe fn read(given: &tw_server_opts) -> Result<(ServerOptions, tw_events), Fai
     // SAFETY: the caller vouches for it.
     let origins = unsafe { edge::texts(given.origins, "origins") }?;
     // SAFETY: the caller vouches for it.
+    let hosts = unsafe { edge::texts(given.hosts, "hosts") }?;
+    // SAFETY: the caller vouches for it.
     let tuning = unsafe { tw_tuning::read(given.tuning) }?;
     // SAFETY: the caller vouches for it.
     let events = unsafe { tw_events::read(given.events) }?;
 
     let listen = listen.ok_or_else(|| Failure::argument("listen is NULL"))?;
-    let mut options =
-        ServerOptions::new(listen)?.protocols(protocols).origins(origins).tuning(tuning);
+    let mut options = ServerOptions::new(listen)?
+        .protocols(protocols)
+        .origins(origins)
+        .hosts(hosts)
+        .tuning(tuning);
     if given.backlog > 0 {
         options = options.backlog(given.backlog);
     }

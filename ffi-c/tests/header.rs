@@ -201,6 +201,6 @@ fn the_layout_of_structures_never_changes_but_at_the_end() {
     fs::write(&path, source).unwrap();
     run(Command::new("gcc").arg("-I").arg(include()).arg(&path).arg("-o").arg(&program));
     let made = run(&mut Command::new(&program));
-    let name = format!("tests/layout-{}.txt", env::consts::ARCH);
+    let name = format!("tests/layout-{}.txt", usize::BITS);
     compare(&package().join(name), &made);
 }

@@ -93,7 +93,7 @@ impl Server {
 #[pyfunction]
 #[pyo3(signature = (
     handler, host = "127.0.0.1", port = 0, *, tls = None, protocols = None, origins = None,
-    max_connections = None, timeout = 10.0, close_timeout = 5.0, heartbeat = (20.0, 20.0),
+    hosts = None, max_connections = None, timeout = 10.0, close_timeout = 5.0, heartbeat = (20.0, 20.0),
     limits = None, r#loop = None
 ))]
 #[expect(clippy::too_many_arguments, reason = "the keywords of a constructor")]
@@ -105,6 +105,7 @@ pub(crate) fn serve(
     tls: Option<&Bound<'_, PyAny>>,
     protocols: Option<&Bound<'_, PyAny>>,
     origins: Option<&Bound<'_, PyAny>>,
+    hosts: Option<&Bound<'_, PyAny>>,
     max_connections: Option<usize>,
     timeout: Option<f64>,
     close_timeout: Option<f64>,
@@ -121,6 +122,7 @@ pub(crate) fn serve(
         .map_err(|error| PyValueError::new_err(describe("host", &error)))?
         .protocols(options::names("protocols", protocols)?)
         .origins(options::names("origins", origins)?)
+        .hosts(options::names("hosts", hosts)?)
         .tuning(options::tuning(timeout, close_timeout, heartbeat, limits)?);
     if let Some(tls) = tls {
         let wrong = |_| PyTypeError::new_err("tls: TLS(...) or None expected");

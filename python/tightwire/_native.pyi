@@ -386,6 +386,7 @@ def serve(
     tls: TLS | None = None,
     protocols: str | Iterable[str] | None = None,
     origins: str | Iterable[str] | None = None,
+    hosts: str | Iterable[str] | None = None,
     max_connections: int | None = None,
     timeout: float | None = 10.0,
     close_timeout: float | None = 5.0,
@@ -406,6 +407,7 @@ def serve(
         tls: Certificate and key, to serve `wss:`.
         protocols: The subprotocols that are spoken, the preferred one first.
         origins: Web pages that may connect besides those of the same host; `*` for all.
+        hosts: Names that requests may have as `Host` on a loopback address, besides the machine's own; `*` for all.
         max_connections: More are refused with 503.
         timeout: Seconds that a client has for TLS and its request. None: no limit.
         close_timeout: Seconds that a client has to answer our Close. None: no limit.

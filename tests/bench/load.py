@@ -1,7 +1,6 @@
 """What the benchmarks share: the echo server, raw connections to it, and what the system knows about it."""
 
 import os
-import resource
 import signal
 import socket
 import struct
@@ -32,13 +31,6 @@ class Server:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def memory(self):
-        """Bytes of anonymous memory: heap and stacks, not the program's text."""
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("RssAnon:"):
-                return int(line.split()[1]) * 1024
-        raise RuntimeError("no RssAnon")
-
     def connect(self):
         sock = socket.create_connection(("127.0.0.1", self.port), timeout=30)
         sock.sendall(UPGRADE)
@@ -63,11 +55,3 @@ def frame(length):
     """A binary message of zeros, masked with a key that changes every byte."""
     key = b"\x5a\xa5\x3c\xc3"
     return header(length, True) + key + key * (length // 4) + key[: length % 4]
-
-
-def raise_descriptor_limit(wanted):
-    """The soft limit for this process and the servers it starts; what was reached."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    reached = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (reached, hard))
-    return reached

@@ -12,10 +12,12 @@ if [ "${1:-}" = --valgrind ]; then
 fi
 failed=0
 for program in "$@"; do
-    if output=$("${runner[@]}" "$program" 2>&1 </dev/null); then
+    output=$("${runner[@]}" "$program" 2>&1 </dev/null)
+    status=$?
+    if [ "$status" -eq 0 ]; then
         echo "$(basename "$program"): ok"
     else
-        echo "$(basename "$program"): FAILED with exit code $?"
+        echo "$(basename "$program"): FAILED with exit code $status"
         echo "$output"
         failed=$((failed + 1))
     fi

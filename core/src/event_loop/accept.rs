@@ -75,6 +75,7 @@ impl Core {
             server: Some(ServerSide {
                 protocols: options.protocols.clone(),
                 origins: options.origins.clone(),
+                hosts: options.hosts.clone(),
                 loopback: Self::is_loopback(addr),
                 max_connections: options.max_connections,
                 #[cfg(feature = "tls")]

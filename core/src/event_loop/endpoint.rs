@@ -2,6 +2,7 @@
 
 use crate::config::Tuning;
 use crate::proto::frame::Role;
+use crate::proto::handshake::is_loopback_host;
 
 /// Shared by all connections of one `connect` or `listen`.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub(crate) struct ServerSide {
     /// In the order of our preference.
     pub(crate) protocols: Vec<String>,
     pub(crate) origins: Vec<String>,
+    pub(crate) hosts: Vec<String>,
     /// Only this machine can reach it, so a foreign `Host` is a rebinding attack.
     pub(crate) loopback: bool,
     pub(crate) max_connections: usize,
@@ -27,6 +29,15 @@ pub(crate) struct ServerSide {
 }
 
 impl ServerSide {
+    /// Whether a request for `host` can be meant for this server.
+    pub(crate) fn expects(&self, host: &str) -> bool {
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let listed = |ours: &String| {
+            ours == "*" || ours.eq_ignore_ascii_case(host) || ours.eq_ignore_ascii_case(name)
+        };
+        !self.loopback || is_loopback_host(host) || self.hosts.iter().any(listed)
+    }
+
     /// The scheme of the URLs that clients use.
     pub(crate) fn scheme(&self) -> &'static str {
         #[cfg(feature = "tls")]

@@ -151,7 +151,8 @@ impl Dispatch<'_> {
                 // The alert that says why goes out first.
                 self.core.flush_link(link);
                 link.fail_stream(error, self.core.now);
-                Step::Drained
+                // The end of the stream may have come with it, and is not announced again.
+                if link.flags.readable { Step::Bytes(0) } else { Step::Drained }
             }
         }
     }

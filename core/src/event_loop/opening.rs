@@ -7,7 +7,7 @@ use super::handler::{Opening, Reply};
 use super::link::{Connection, Greeting, Link, Phase};
 use super::remote::Facts;
 use crate::error::Error;
-use crate::proto::handshake::{Accepted, Refusal, Request, is_loopback_host, origin_allowed};
+use crate::proto::handshake::{Accepted, Refusal, Request, origin_allowed};
 use crate::proto::head::Headers;
 use crate::trace::warning;
 
@@ -120,9 +120,11 @@ impl Core {
         if self.places.users(link.endpoint.index) > server.max_connections.saturating_add(1) {
             return Err(Refusal::new(503, "too many connections (max_connections)\n"));
         }
-        if server.loopback && !is_loopback_host(request.host()) {
-            let cause = "this server listens on a loopback address and the Host is another\n";
-            warning!("refused a request for the host {:?} on a loopback address", request.host());
+        if !server.expects(request.host()) {
+            let host = request.host();
+            warning!("refused a request for {host:?} on a loopback address (option: hosts)");
+            let cause = "this server listens on a loopback address, and the Host is none of its \
+                         own (option: hosts)\n";
             return Err(Refusal::new(403, cause));
         }
         if let Some(origin) = request.origin() {

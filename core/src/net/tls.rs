@@ -66,6 +66,11 @@ enum Phase {
     Failed,
 }
 
+/// Whether a certificate can be for this name: a DNS name, or an IP address without brackets.
+pub(crate) fn is_server_name(name: &str) -> bool {
+    ServerName::try_from(name).is_ok()
+}
+
 impl TlsSession {
     /// Begins a handshake as client: the first message is in [`TlsSession::outgoing`].
     ///

@@ -132,7 +132,13 @@ fn certificate_text(error: &CertificateError) -> Cow<'static, str> {
         CertificateError::UnknownIssuer => {
             "certificate is not trusted (unknown issuer or self-signed)".into()
         }
-        CertificateError::Other(error) => format!("certificate is not accepted: {error}").into(),
+        CertificateError::Other(error) => match error.to_string() {
+            // What `openssl req -x509` makes: self-signed, and marked as an authority.
+            cause if cause.contains("CaUsedAsEndEntity") => {
+                "certificate is not trusted (self-signed, or an authority's own: CA:TRUE)".into()
+            }
+            cause => format!("certificate is not accepted: {cause}").into(),
+        },
         other => format!("certificate is not accepted: {other}").into(),
     }
 }

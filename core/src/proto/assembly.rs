@@ -45,6 +45,11 @@ impl Assembly {
         Ok(self.room.get_mut(self.filled..end).unwrap_or_default())
     }
 
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.room.capacity()
+    }
+
     /// `count` bytes of the room were filled.
     pub(super) fn advance(&mut self, count: usize) {
         self.filled = (self.filled + count).min(self.room.len());
@@ -70,5 +75,68 @@ impl Assembly {
         }
         let fitting = self.bytes().to_vec();
         std::mem::replace(&mut self.room, fitting)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(bytes: &[u8]) -> Assembly {
+        let mut assembly = Assembly::default();
+        assembly.append(bytes).unwrap();
+        assembly
+    }
+
+    #[test]
+    fn what_is_appended_or_filled_comes_out_in_order() {
+        let mut assembly = with(b"one ");
+        assembly.space(9).unwrap()[..4].copy_from_slice(b"two ");
+        assembly.advance(4);
+        assembly.append(b"three").unwrap();
+        assert_eq!((assembly.bytes(), assembly.len()), (&b"one two three"[..], 13));
+        assert_eq!(assembly.tail_mut(8), b"three");
+        assembly.clear();
+        assert_eq!((assembly.bytes(), assembly.len()), (&b""[..], 0));
+    }
+
+    #[test]
+    fn room_that_was_not_filled_is_not_part_of_it() {
+        let mut assembly = with(b"one");
+        assembly.space(100).unwrap().fill(7);
+        assert_eq!(assembly.bytes(), b"one");
+        assembly.append(b"two").unwrap();
+        assert_eq!(assembly.bytes(), b"onetwo");
+        assembly.advance(1000);
+        assert_eq!(assembly.len(), 103);
+    }
+
+    #[test]
+    fn an_empty_one_gives_its_buffer_away_and_takes_another() {
+        let mut assembly = with(b"one");
+        assert_eq!(assembly.lend(vec![0; 10]), vec![0; 10]);
+        assembly.clear();
+        let buffer = assembly.reclaim();
+        assert!(buffer.capacity() >= 3 && assembly.room.capacity() == 0);
+        assert_eq!(assembly.lend(buffer).capacity(), 0);
+        assembly.append(b"four").unwrap();
+        assert_eq!(assembly.bytes(), b"four");
+    }
+
+    #[test]
+    fn far_too_large_a_buffer_is_exchanged_for_one_that_fits() {
+        let mut assembly = Assembly::default();
+        assembly.lend(vec![1; 4 * SPACIOUS]);
+        assembly.append(b"one").unwrap();
+        assert_eq!(assembly.reclaim().capacity(), 4 * SPACIOUS);
+        assert_eq!((assembly.bytes(), assembly.room.capacity()), (&b"one"[..], 3));
+        assert_eq!(assembly.reclaim().capacity(), 0);
+    }
+
+    #[test]
+    fn more_than_there_is_memory_for_is_refused() {
+        let mut assembly = with(b"one");
+        assert_eq!(assembly.space(isize::MAX as usize).err(), Some(Violation::OutOfMemory));
+        assert_eq!(assembly.bytes(), b"one");
     }
 }

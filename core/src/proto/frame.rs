@@ -201,3 +201,6 @@ pub fn mask(payload: &mut [u8], mut key: [u8; 4], phase: usize) {
         *byte ^= key;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,8 @@ pub mod queue;
 pub mod receiver;
 pub mod sender;
 pub mod session;
+#[cfg(test)]
+mod tests;
 mod timers;
 pub mod utf8;
 pub mod violation;

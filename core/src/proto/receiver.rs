@@ -207,6 +207,8 @@ impl Receiver {
     /// From now on everything is discarded: after a Close frame or a failure.
     pub fn stop(&mut self) {
         self.stopped = true;
+        self.head_len = 0;
+        self.kind = None;
         self.frame = None;
         self.message = Assembly::default();
         self.control = Vec::new();
@@ -397,3 +399,8 @@ fn close(payload: &[u8]) -> Result<Event<'_>, Violation> {
     let reason = simdutf8::basic::from_utf8(reason).map_err(|_| Violation::InvalidUtf8)?;
     Ok(Event::Close { code: Some(code), reason })
 }
+
+#[cfg(test)]
+mod cut_tests;
+#[cfg(test)]
+mod tests;

@@ -80,3 +80,45 @@ impl fmt::Display for Violation {
 }
 
 impl std::error::Error for Violation {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_violation_has_the_close_code_of_its_kind() {
+        for (violation, code) in [
+            (Violation::CloseCode(999), 1002),
+            (Violation::CloseTooShort, 1002),
+            (Violation::ControlTooLong, 1002),
+            (Violation::FragmentedControl, 1002),
+            (Violation::InterleavedMessage, 1002),
+            (Violation::InvalidUtf8, 1007),
+            (Violation::LengthOverflow, 1002),
+            (Violation::Masking, 1002),
+            (Violation::MessageTooBig, 1009),
+            (Violation::NonMinimalLength, 1002),
+            (Violation::OutOfMemory, 1009),
+            (Violation::ReservedBit, 1002),
+            (Violation::TooManyEmptyFragments, 1008),
+            (Violation::UnexpectedContinuation, 1002),
+            (Violation::UnknownOpcode(3), 1002),
+        ] {
+            assert_eq!(violation.close_code(), code, "{violation:?}");
+            let text = violation.to_string();
+            assert!(text.starts_with("the") && !text.ends_with('.'), "{violation:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn messages_name_the_number_or_the_option() {
+        for (violation, word) in [
+            (Violation::CloseCode(1005), "1005"),
+            (Violation::UnknownOpcode(11), "0xb"),
+            (Violation::MessageTooBig, "max_message"),
+            (Violation::TooManyEmptyFragments, "max_empty_fragments"),
+        ] {
+            assert!(violation.to_string().contains(word), "{violation}");
+        }
+    }
+}

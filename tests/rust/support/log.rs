@@ -163,7 +163,7 @@ impl Log {
             assert!(!life.closed, "{event:?} after close: {briefs:?}");
             match event {
                 Event::Open { .. } => {
-                    assert!(!std::mem::replace(&mut life.open, true), "{briefs:?}")
+                    assert!(!std::mem::replace(&mut life.open, true), "{briefs:?}");
                 }
                 Event::Close(close) => {
                     life.closed = true;

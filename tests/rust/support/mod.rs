@@ -1,6 +1,5 @@
 //! What the black-box tests share: a loop in a thread, scripted handlers, a log of their events,
 //! and peers that speak the protocol by hand.
-#![expect(clippy::allow_attributes, reason = "each test program uses another part of this")]
 #![allow(dead_code, unused_imports, reason = "each test program uses another part of this")]
 
 mod certificates;

@@ -186,6 +186,23 @@ impl Asked {
     }
 }
 
+/// Checks subprotocols as either side lists them (RFC 6455 section 4.1).
+///
+/// # Errors
+///
+/// One is not a token, or listed twice.
+pub fn check_protocols(protocols: &[String]) -> Result<(), RequestError> {
+    for (index, protocol) in protocols.iter().enumerate() {
+        if !field::is_token(protocol) {
+            return Err(RequestError::Protocol(protocol.clone()));
+        }
+        if protocols.iter().take(index).any(|other| other.eq_ignore_ascii_case(protocol)) {
+            return Err(RequestError::ProtocolRepeated(protocol.clone()));
+        }
+    }
+    Ok(())
+}
+
 impl ClientRequest<'_> {
     fn check(&self) -> Result<(), RequestError> {
         if !field::is_visible(self.host) {
@@ -200,20 +217,8 @@ impl ClientRequest<'_> {
         if self.origin.is_some_and(|origin| !field::is_visible(origin)) {
             return Err(RequestError::Origin);
         }
-        self.check_protocols()?;
+        check_protocols(self.protocols)?;
         self.check_headers()
-    }
-
-    fn check_protocols(&self) -> Result<(), RequestError> {
-        for (index, protocol) in self.protocols.iter().enumerate() {
-            if !field::is_token(protocol) {
-                return Err(RequestError::Protocol(protocol.clone()));
-            }
-            if self.protocols.iter().take(index).any(|other| other.eq_ignore_ascii_case(protocol)) {
-                return Err(RequestError::ProtocolRepeated(protocol.clone()));
-            }
-        }
-        Ok(())
     }
 
     fn check_headers(&self) -> Result<(), RequestError> {

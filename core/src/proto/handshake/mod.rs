@@ -19,9 +19,9 @@ use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
-pub use client::{Accepted, ClientHandshake, ClientRequest};
+pub use client::{Accepted, ClientHandshake, ClientRequest, check_protocols};
 pub use error::{HandshakeError, RequestError};
-pub use origin::{is_loopback_host, origin_allowed};
+pub use origin::{is_allowable_origin, is_loopback_host, origin_allowed};
 pub use reply::HttpReply;
 pub use server::{Refusal, Request, ServerHandshake};
 

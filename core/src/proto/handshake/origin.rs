@@ -22,6 +22,17 @@ pub fn origin_allowed(origin: &str, host: &str, allowed: &[String]) -> bool {
     allowed.iter().any(listed) || parsed.is_some_and(|origin| origin.is_same_host(host))
 }
 
+/// Whether `entry` can ever allow an origin: `*`, `null`, `scheme://host` with an optional port, or
+/// a scheme without a host, such as `file://`.
+#[must_use]
+pub fn is_allowable_origin(entry: &str) -> bool {
+    let has_no_host =
+        |scheme: &str| !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_graphic());
+    matches!(entry, "*" | "null")
+        || Origin::parse(entry).is_some()
+        || entry.strip_suffix("://").is_some_and(has_no_host)
+}
+
 /// Whether `host` (a field `Host`, with or without port) names this machine: `localhost`, a name
 /// below it, 127.0.0.0/8 or `[::1]`.
 ///
