@@ -181,7 +181,13 @@ impl Driver {
         if error.is_instance_of::<PyKeyboardInterrupt>(py)
             || error.is_instance_of::<PySystemExit>(py)
         {
-            self.state().interrupt.get_or_insert(error);
+            let mut state = self.state();
+            let second = match &state.interrupt {
+                None => state.interrupt.replace(error),
+                Some(_) => Some(error),
+            };
+            drop(state);
+            drop(second);
             return;
         }
         let Some(host) = self.host(py) else {

@@ -43,16 +43,15 @@ impl Loop {
         })
     }
 
-    /// One turn without waiting; whether nothing is left afterwards.
-    fn turn_once(&self, py: Python<'_>) -> PyResult<bool> {
+    /// One turn without waiting: whether nothing is left afterwards, and what went wrong.
+    fn turn_once(&self, py: Python<'_>) -> (bool, PyResult<()>) {
         self.driver.own();
-        let Some(mut event_loop) = self.driver.checkout() else { return Ok(false) };
+        let Some(mut event_loop) = self.driver.checkout() else { return (false, Ok(())) };
         let turned = event_loop.turn(Some(Duration::ZERO));
         let idle = event_loop.is_idle();
         self.driver.checkin(event_loop);
-        self.driver.take_interrupt()?;
-        turned.map_err(|error| raise(py, &error))?;
-        Ok(idle)
+        let turned = turned.map_err(|error| raise(py, &error));
+        (idle, self.driver.take_interrupt().and(turned))
     }
 }
 
@@ -90,10 +89,11 @@ impl Loop {
     /// Does what there is to do, without waiting. All handlers run in here.
     fn turn(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
-        if slf.get().turn_once(py)? {
+        let (idle, turned) = slf.get().turn_once(py);
+        if idle {
             python::release_loop(py)?.call1((slf,))?;
         }
-        Ok(())
+        turned
     }
 
     /// Turns until nothing is left or, if given, `ws` is closed. The interpreter lock is given up
