@@ -306,12 +306,13 @@ impl Session {
     }
 
     /// Fails the connection (7.1.7): says why with a Close frame where that makes sense, behind what
-    /// is queued. The first failure counts.
+    /// is queued, and drops the stream otherwise. The first failure is the one that is reported.
     pub fn fail(&mut self, failure: Failure, now: Instant, tuning: &Tuning, masks: &mut dyn Masks) {
-        if self.failure.is_some() || self.state == State::Closed {
+        if self.state == State::Closed {
             return;
         }
-        self.failure = Some(failure);
+        let told = self.failure.is_some();
+        self.failure.get_or_insert(failure);
         match failure.close_code() {
             Some(code) if self.state.is_receiving() => {
                 if !self.sent_close {
@@ -319,7 +320,11 @@ impl Session {
                 }
                 self.step(Input::Failed, now, tuning, masks);
             }
-            _ => self.action = StreamAction::Drop,
+            Some(_) if told => {}
+            _ => {
+                self.state = self.state.step(Input::Failed, self.role).0;
+                self.action = StreamAction::Drop;
+            }
         }
     }
 
@@ -361,6 +366,9 @@ impl Session {
 
     /// When [`on_deadline`](Self::on_deadline) wants to be called.
     pub fn deadline(&self) -> Option<Instant> {
+        if self.action == StreamAction::Drop {
+            return None;
+        }
         self.timers.deadline(self.state == State::Open)
     }
 
@@ -465,3 +473,10 @@ impl Session {
         self.timers.start_linger(now, tuning);
     }
 }
+
+#[cfg(test)]
+mod close_tests;
+#[cfg(test)]
+mod deadline_tests;
+#[cfg(test)]
+mod tests;
