@@ -118,7 +118,7 @@ pub struct Session {
     state: State,
     action: StreamAction,
     sent_close: bool,
-    /// Pongs since the queue was last empty.
+    /// Pongs since the queue was last drained.
     pongs: u8,
     failure: Option<Failure>,
     /// The kind of a message that the application sends in parts.
@@ -337,7 +337,9 @@ impl Session {
         masks: &mut dyn Masks,
     ) {
         self.timers.wrote(pending, now, tuning);
-        if self.queue.is_empty() {
+        // Not only when nothing is left: an application that heeds `on_drain` may never let it
+        // come to that, and a peer may insist on its pong.
+        if self.queue.len() <= tuning.high_water / 4 {
             self.pongs = 0;
             if let Some(payload) = self.waiting_pong.take() {
                 self.pong(&payload, tuning, masks);
@@ -434,6 +436,8 @@ impl Session {
             return;
         }
         self.pongs += 1;
+        // One that waits is older, and need not be answered any more (5.5.3).
+        self.waiting_pong = None;
         // Without randomness nothing can be sent any more; the next message of the application says
         // so, or the peer's patience.
         let _ = frame(&mut self.queue, self.role, true, Opcode::Pong, payload, masks);

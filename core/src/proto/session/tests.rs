@@ -244,3 +244,34 @@ fn beyond_the_high_mark_only_the_newest_pong_waits() {
         assert_eq!(end.flush(), [Got::Binary(vec![0; 40]), pong(b"3")], "{role:?}");
     }
 }
+
+#[test]
+fn a_waiting_pong_does_not_follow_a_newer_one() {
+    for role in ROLES {
+        let tuning = Tuning { high_water: 20, ..Tuning::default() };
+        let mut end = End::tuned(role, tuning);
+        end.send(MessageKind::Binary, &[0; 40]).unwrap();
+        end.hear(&Event::Ping(b"old"));
+        let bytes = end.take(30);
+        feed(&mut end.peer, &bytes, &mut end.got);
+        end.hear(&Event::Ping(b"new"));
+        assert_eq!(end.flush(), [Got::Binary(vec![0; 40]), pong(b"new")], "{role:?}");
+    }
+}
+
+#[test]
+fn a_waiting_pong_goes_out_although_the_queue_never_empties() {
+    for role in ROLES {
+        let tuning = Tuning { high_water: 20, ..Tuning::default() };
+        let mut end = End::tuned(role, tuning);
+        end.send(MessageKind::Binary, &[0; 40]).unwrap();
+        end.hear(&Event::Ping(b"waits"));
+        for _ in 0..3 {
+            // A sender that heeds `on_drain` sends again below a quarter of the mark.
+            let bytes = end.take(end.session.queue().len() - 4);
+            feed(&mut end.peer, &bytes, &mut end.got);
+            end.send(MessageKind::Binary, &[0; 40]).unwrap();
+        }
+        assert!(end.got.contains(&pong(b"waits")), "{role:?}");
+    }
+}
