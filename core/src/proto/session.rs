@@ -267,10 +267,15 @@ impl Session {
         masks: &mut dyn Masks,
     ) -> Result<(), CloseError> {
         close::check_close(code, reason)?;
-        if self.state == State::Open {
-            self.send_close(code, reason, masks);
-            self.timers.start_close(now, tuning);
-            self.step(Input::SentClose, now, tuning, masks);
+        if self.state != State::Open {
+            return Ok(());
+        }
+        match self.send_close(code, reason, masks) {
+            Ok(()) => {
+                self.timers.start_close(now, tuning);
+                self.step(Input::SentClose, now, tuning, masks);
+            }
+            Err(_) => self.fail(Failure::Entropy, now, tuning, masks),
         }
         Ok(())
     }
@@ -316,7 +321,8 @@ impl Session {
         match failure.close_code() {
             Some(code) if self.state.is_receiving() => {
                 if !self.sent_close {
-                    self.send_close(Some(code), "", masks);
+                    // Without randomness the stream ends without a word.
+                    let _ = self.send_close(Some(code), "", masks);
                 }
                 self.step(Input::Failed, now, tuning, masks);
             }
@@ -443,7 +449,12 @@ impl Session {
         let _ = frame(&mut self.queue, self.role, true, Opcode::Pong, payload, masks);
     }
 
-    fn send_close(&mut self, code: Option<u16>, reason: &str, masks: &mut dyn Masks) {
+    fn send_close(
+        &mut self,
+        code: Option<u16>,
+        reason: &str,
+        masks: &mut dyn Masks,
+    ) -> Result<(), SendError> {
         let mut payload = Vec::new();
         if let Some(code) = code {
             payload.extend_from_slice(&code.to_be_bytes());
@@ -451,8 +462,7 @@ impl Session {
         }
         self.sent_close = true;
         self.waiting_pong = None;
-        // Without randomness the stream ends without a word.
-        let _ = frame(&mut self.queue, self.role, true, Opcode::Close, &payload, masks);
+        frame(&mut self.queue, self.role, true, Opcode::Close, &payload, masks)
     }
 
     fn step(&mut self, input: Input, now: Instant, tuning: &Tuning, masks: &mut dyn Masks) {
@@ -463,11 +473,13 @@ impl Session {
             Action::AwaitEnd => self.end(StreamAction::AwaitEnd, now, tuning),
             Action::EndStream => self.end(StreamAction::EndAfterFlush, now, tuning),
             Action::EchoClose => {
-                if let Some(received) = self.received.take() {
-                    self.send_close(received.code, &received.reason, masks);
-                    self.received = Some(received);
+                let Some(received) = self.received.take() else { return };
+                let sent = self.send_close(received.code, &received.reason, masks);
+                self.received = Some(received);
+                match sent {
+                    Ok(()) => self.step(Input::SentClose, now, tuning, masks),
+                    Err(_) => self.fail(Failure::Entropy, now, tuning, masks),
                 }
-                self.step(Input::SentClose, now, tuning, masks);
             }
         }
     }

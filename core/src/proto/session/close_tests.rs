@@ -195,6 +195,22 @@ fn an_abort_drops_the_stream_of_a_connection_that_is_failing() {
 }
 
 #[test]
+fn a_close_without_a_masking_key_ends_the_stream_without_a_word() {
+    for theirs in [false, true] {
+        let mut end = End::new(Role::Client);
+        end.keys = Keys::none();
+        if theirs {
+            end.hear_close(Some(1000), "");
+        } else {
+            end.close(1000, "").unwrap();
+        }
+        assert_eq!(end.session.stream_action(), StreamAction::Drop, "theirs: {theirs}");
+        let outcome = end.session.outcome();
+        assert_eq!((outcome.clean, outcome.failure), (false, Some(Failure::Entropy)));
+    }
+}
+
+#[test]
 fn the_end_of_the_stream_is_judged_by_the_closing_handshake() {
     type Act = fn(&mut End);
     let open: Act = |_| {};
