@@ -1,5 +1,7 @@
 //! Deadlines, with a clock that the test moves.
 
+use std::time::Duration;
+
 use super::super::tests::{Keys, ROLES, seconds, start};
 use super::*;
 
@@ -297,6 +299,44 @@ fn an_echo_that_is_not_taken_is_no_clean_end() {
         timed.advance(3 + LINGER);
         let outcome = timed.session.outcome();
         assert_eq!((outcome.code, outcome.clean), (1000, false), "{role:?}");
+    }
+}
+
+#[test]
+fn every_deadline_can_be_never() {
+    let never = Tuning {
+        ping_interval: None,
+        close_timeout: None,
+        linger: None,
+        write_timeout: None,
+        ..Tuning::default()
+    };
+    // Too far away to be a moment at all.
+    let always = Some(Duration::MAX);
+    let endless = Tuning {
+        ping_interval: always,
+        close_timeout: always,
+        linger: always,
+        write_timeout: always,
+        ..Tuning::default()
+    };
+    for tuning in [never, endless] {
+        for role in ROLES {
+            let mut timed = Timed::tuned(role, tuning.clone());
+            assert_eq!(timed.due(), None, "{role:?}: open");
+            timed.send();
+            timed.write(1, 1);
+            assert_eq!(timed.due(), None, "{role:?}: stalled");
+            timed.close(2);
+            assert_eq!(timed.due(), None, "{role:?}: closing");
+            timed.hear_close(3);
+            assert_eq!(timed.due(), None, "{role:?}: lingering");
+            timed.on_deadline(1_000_000);
+            assert_eq!(timed.failure(), None, "{role:?}");
+            let mut timed = Timed::tuned(role, tuning.clone());
+            timed.fail(1);
+            assert_eq!(timed.due(), None, "{role:?}: failed");
+        }
     }
 }
 
