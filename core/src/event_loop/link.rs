@@ -109,7 +109,10 @@ impl Link {
             phase,
             stream,
             session: Session::new(endpoint.role, now, &endpoint.tuning),
-            opening_deadline: endpoint.tuning.open_timeout.map(|timeout| now + timeout),
+            opening_deadline: endpoint
+                .tuning
+                .open_timeout
+                .and_then(|timeout| now.checked_add(timeout)),
             endpoint,
             shared,
             error: None,
@@ -321,7 +324,8 @@ impl Link {
         self.phase = Phase::Refusing;
         self.flags.readable = true;
         self.shared.set_ready_state(ReadyState::Closing);
-        self.opening_deadline = self.endpoint.tuning.linger.map(|linger| now + linger);
+        self.opening_deadline =
+            self.endpoint.tuning.linger.and_then(|linger| now.checked_add(linger));
     }
 
     /// The stream broke.

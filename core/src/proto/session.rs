@@ -118,7 +118,7 @@ pub struct Session {
     state: State,
     action: StreamAction,
     sent_close: bool,
-    /// Pongs since the queue was last empty.
+    /// Pongs since the queue was last drained.
     pongs: u8,
     failure: Option<Failure>,
     /// The kind of a message that the application sends in parts.
@@ -267,10 +267,15 @@ impl Session {
         masks: &mut dyn Masks,
     ) -> Result<(), CloseError> {
         close::check_close(code, reason)?;
-        if self.state == State::Open {
-            self.send_close(code, reason, masks);
-            self.timers.start_close(now, tuning);
-            self.step(Input::SentClose, now, tuning, masks);
+        if self.state != State::Open {
+            return Ok(());
+        }
+        match self.send_close(code, reason, masks) {
+            Ok(()) => {
+                self.timers.start_close(now, tuning);
+                self.step(Input::SentClose, now, tuning, masks);
+            }
+            Err(_) => self.fail(Failure::Entropy, now, tuning, masks),
         }
         Ok(())
     }
@@ -306,20 +311,26 @@ impl Session {
     }
 
     /// Fails the connection (7.1.7): says why with a Close frame where that makes sense, behind what
-    /// is queued. The first failure counts.
+    /// is queued, and drops the stream otherwise. The first failure is the one that is reported.
     pub fn fail(&mut self, failure: Failure, now: Instant, tuning: &Tuning, masks: &mut dyn Masks) {
-        if self.failure.is_some() || self.state == State::Closed {
+        if self.state == State::Closed {
             return;
         }
-        self.failure = Some(failure);
+        let told = self.failure.is_some();
+        self.failure.get_or_insert(failure);
         match failure.close_code() {
             Some(code) if self.state.is_receiving() => {
                 if !self.sent_close {
-                    self.send_close(Some(code), "", masks);
+                    // Without randomness the stream ends without a word.
+                    let _ = self.send_close(Some(code), "", masks);
                 }
                 self.step(Input::Failed, now, tuning, masks);
             }
-            _ => self.action = StreamAction::Drop,
+            Some(_) if told => {}
+            _ => {
+                self.state = self.state.step(Input::Failed, self.role).0;
+                self.action = StreamAction::Drop;
+            }
         }
     }
 
@@ -332,7 +343,9 @@ impl Session {
         masks: &mut dyn Masks,
     ) {
         self.timers.wrote(pending, now, tuning);
-        if self.queue.is_empty() {
+        // Not only when nothing is left: an application that heeds `on_drain` may never let it
+        // come to that, and a peer may insist on its pong.
+        if self.queue.len() <= tuning.high_water / 4 {
             self.pongs = 0;
             if let Some(payload) = self.waiting_pong.take() {
                 self.pong(&payload, tuning, masks);
@@ -361,6 +374,9 @@ impl Session {
 
     /// When [`on_deadline`](Self::on_deadline) wants to be called.
     pub fn deadline(&self) -> Option<Instant> {
+        if self.action == StreamAction::Drop {
+            return None;
+        }
         self.timers.deadline(self.state == State::Open)
     }
 
@@ -426,12 +442,19 @@ impl Session {
             return;
         }
         self.pongs += 1;
+        // One that waits is older, and need not be answered any more (5.5.3).
+        self.waiting_pong = None;
         // Without randomness nothing can be sent any more; the next message of the application says
         // so, or the peer's patience.
         let _ = frame(&mut self.queue, self.role, true, Opcode::Pong, payload, masks);
     }
 
-    fn send_close(&mut self, code: Option<u16>, reason: &str, masks: &mut dyn Masks) {
+    fn send_close(
+        &mut self,
+        code: Option<u16>,
+        reason: &str,
+        masks: &mut dyn Masks,
+    ) -> Result<(), SendError> {
         let mut payload = Vec::new();
         if let Some(code) = code {
             payload.extend_from_slice(&code.to_be_bytes());
@@ -439,8 +462,7 @@ impl Session {
         }
         self.sent_close = true;
         self.waiting_pong = None;
-        // Without randomness the stream ends without a word.
-        let _ = frame(&mut self.queue, self.role, true, Opcode::Close, &payload, masks);
+        frame(&mut self.queue, self.role, true, Opcode::Close, &payload, masks)
     }
 
     fn step(&mut self, input: Input, now: Instant, tuning: &Tuning, masks: &mut dyn Masks) {
@@ -451,11 +473,13 @@ impl Session {
             Action::AwaitEnd => self.end(StreamAction::AwaitEnd, now, tuning),
             Action::EndStream => self.end(StreamAction::EndAfterFlush, now, tuning),
             Action::EchoClose => {
-                if let Some(received) = self.received.take() {
-                    self.send_close(received.code, &received.reason, masks);
-                    self.received = Some(received);
+                let Some(received) = self.received.take() else { return };
+                let sent = self.send_close(received.code, &received.reason, masks);
+                self.received = Some(received);
+                match sent {
+                    Ok(()) => self.step(Input::SentClose, now, tuning, masks),
+                    Err(_) => self.fail(Failure::Entropy, now, tuning, masks),
                 }
-                self.step(Input::SentClose, now, tuning, masks);
             }
         }
     }
@@ -465,3 +489,10 @@ impl Session {
         self.timers.start_linger(now, tuning);
     }
 }
+
+#[cfg(test)]
+mod close_tests;
+#[cfg(test)]
+mod deadline_tests;
+#[cfg(test)]
+mod tests;

@@ -68,7 +68,7 @@ impl Timers {
     }
 
     pub(super) fn start_close(&mut self, now: Instant, tuning: &Tuning) {
-        self.close = tuning.close_timeout.map(|timeout| now + timeout);
+        self.close = tuning.close_timeout.and_then(|timeout| now.checked_add(timeout));
     }
 
     pub(super) fn is_unanswered(&self, now: Instant) -> bool {
@@ -78,7 +78,7 @@ impl Timers {
     /// The closing handshake is over; its deadline gives way to that of the stream.
     pub(super) fn start_linger(&mut self, now: Instant, tuning: &Tuning) {
         self.close = None;
-        self.linger = tuning.linger.map(|linger| now + linger);
+        self.linger = tuning.linger.and_then(|linger| now.checked_add(linger));
     }
 
     pub(super) fn is_lingered(&self, now: Instant) -> bool {
@@ -88,7 +88,7 @@ impl Timers {
     /// Output was taken at `now`; while more is `pending` the next progress is waited for.
     pub(super) fn wrote(&mut self, pending: bool, now: Instant, tuning: &Tuning) {
         self.stall = match tuning.write_timeout {
-            Some(timeout) if pending => Some(now + timeout),
+            Some(timeout) if pending => now.checked_add(timeout),
             _ => None,
         };
     }
