@@ -230,6 +230,7 @@ impl From<Failure> for Error {
                 (Phase::Heartbeat, ErrorCode::TimedOut)
             }
             Failure::CloseTimeout => (Phase::Close, ErrorCode::TimedOut),
+            Failure::CloseUnsent => (Phase::Close, ErrorCode::Reset),
             Failure::OpenTimeout => (Phase::Upgrade, ErrorCode::TimedOut),
             Failure::Aborted => (Phase::App, ErrorCode::Shutdown),
             Failure::Internal => (Phase::App, ErrorCode::Internal),

@@ -68,7 +68,9 @@ impl Dial {
         for (addr, error) in others {
             let _ = write!(what, "; {addr}: {error}");
         }
-        let _ = write!(what, "; {last}");
+        if self.prepared.host.parse::<std::net::IpAddr>().is_err() {
+            let _ = write!(what, "; {last}");
+        }
         Error::io(ErrorPhase::Tcp, ErrorCode::Connect, &what, error)
     }
 }

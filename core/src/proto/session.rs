@@ -26,6 +26,8 @@ pub enum Failure {
     Aborted,
     /// The peer did not answer our Close frame in time.
     CloseTimeout,
+    /// The peer closed, but our Close frame could not be sent.
+    CloseUnsent,
     /// The system gave no randomness.
     Entropy,
     /// The peer did not answer a ping in time.
@@ -63,6 +65,7 @@ impl fmt::Display for Failure {
             Self::Violation(violation) => return violation.fmt(f),
             Self::Aborted => "aborted by the application",
             Self::CloseTimeout => "the peer did not answer our Close frame in time (close_timeout)",
+            Self::CloseUnsent => "the peer closed and took our Close frame no more",
             Self::Entropy => "the system gave no randomness for a masking key",
             Self::HeartbeatTimeout => {
                 "the peer did not answer a ping in time (ping_interval, ping_timeout)"
@@ -414,7 +417,7 @@ impl Session {
                 code: received.code.unwrap_or(1005),
                 reason: received.reason.clone().into(),
                 clean,
-                failure: None,
+                failure: (!clean).then_some(Failure::CloseUnsent),
             },
             _ => {
                 let failure = self.failure.or(Some(Failure::StreamEnded));

@@ -232,11 +232,12 @@ fn the_end_of_the_stream_is_judged_by_the_closing_handshake() {
     let ended = Some(Failure::StreamEnded);
     let reset = Some(Failure::Reset(Some(104)));
     let internal = Some(Failure::Internal);
+    let cut = Some(Failure::CloseUnsent);
     for (name, act, code, clean, at_end, if_broken) in [
         ("open", open, 1006, false, ended, reset),
         ("closing", closing, 1006, false, ended, reset),
         ("echoed", echoed, 1001, true, None, None),
-        ("echo not out", unsent, 1001, false, None, None),
+        ("echo not out", unsent, 1001, false, cut, cut),
         ("answered without a code", answered, 1005, true, None, None),
         ("failed", failed, 1006, false, internal, internal),
     ] {
