@@ -95,7 +95,7 @@ fn empty_fragments_are_counted_within_one_message() {
         let got = receive(ours, &tuning, &[begun, empty, full, empty, last]);
         assert_eq!(got, [Got::Text("x".into())], "{ours:?}: at the limit");
         let got = receive(ours, &tuning, &[begun, empty, full, empty, full, empty]);
-        assert_eq!(got, [refused.clone()], "{ours:?}: one more");
+        assert_eq!(got, std::slice::from_ref(&refused), "{ours:?}: one more");
         let twice = [begun, empty, empty, last, begun, empty, empty, last];
         assert_eq!(receive(ours, &tuning, &twice).len(), 2, "{ours:?}: two messages");
     }
@@ -139,7 +139,7 @@ fn the_limit_of_a_message_is_exact_across_fragments() {
                 Got::Failed(Violation::MessageTooBig)
             };
             let got = receive(ours, &tuning, &[(true, Opcode::Binary, &bytes[..len])]);
-            assert_eq!(got, [expected.clone()], "{ours:?}: {len} bytes in one frame");
+            assert_eq!(got, std::slice::from_ref(&expected), "{ours:?}: {len} bytes in one frame");
             for cut in [0, 1, 16, 500, len - 1, len] {
                 let (front, back) = bytes[..len].split_at(cut);
                 let frames = [
@@ -248,7 +248,7 @@ fn every_close_code_is_judged_whole_and_cut() {
             let mut got = Vec::new();
             feed(&mut receiver, &frame[..cut], &mut got);
             feed(&mut receiver, &frame[cut..], &mut got);
-            assert_eq!(got, [expected.clone()], "{code} cut at {cut}");
+            assert_eq!(got, std::slice::from_ref(&expected), "{code} cut at {cut}");
         }
     }
 }
@@ -272,7 +272,7 @@ fn the_payload_of_a_close_is_checked() {
                 let mut got = Vec::new();
                 feed(&mut receiver, &frame[..cut], &mut got);
                 feed(&mut receiver, &frame[cut..], &mut got);
-                assert_eq!(got, [expected.clone()], "{name}, {ours:?}, cut at {cut}");
+                assert_eq!(got, std::slice::from_ref(&expected), "{name}, {ours:?}, cut at {cut}");
             }
         }
     }
