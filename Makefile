@@ -135,9 +135,9 @@ autobahn: setup rust-release $(TESTEES_C) python-ext ## Autobahn cases 1-7, 9 an
 autobahn-full: setup rust-release $(TESTEES_C) python-ext ## all 517 Autobahn cases
 	@$(PY) tests/autobahn/run.py --full
 fuzz: ## each fuzz target for TIME seconds (20)
-	@$(S)/fuzz $(TIME)
+	@core/fuzz/run.sh $(TIME)
 fuzz-short:
-	@$(STEP) "test: fuzz targets, 3 s each" --need g++ $(S)/fuzz 3
+	@$(STEP) "test: fuzz targets, 3 s each" --need g++ core/fuzz/run.sh 3
 
 bench: setup rust-release ## CPU per message of the echo server
 	@$(PY) tests/bench/echo.py

@@ -14,6 +14,7 @@
 
 mod assembly;
 pub mod close;
+mod failure;
 pub mod frame;
 pub mod handshake;
 pub mod head;

@@ -1,6 +1,7 @@
 //! How connections end.
 
 use super::super::tests::{Got, Keys, ROLES};
+use super::super::violation::Violation;
 use super::tests::{End, text};
 use super::*;
 
@@ -12,6 +13,7 @@ fn nothing_follows_our_close() {
         let mut end = End::new(role);
         end.send(MessageKind::Text, b"before").unwrap();
         end.close(1000, "bye").unwrap();
+        let queued = end.session.queue().len();
         assert_eq!(end.session.ready_state(), ReadyState::Closing);
         assert_eq!(end.send(MessageKind::Text, b"after"), Err(SendError::Closed));
         assert_eq!(end.part(MessageKind::Text, b"after", true), Err(SendError::Closed));
@@ -19,7 +21,6 @@ fn nothing_follows_our_close() {
         assert!(end.hear(&Event::Ping(b"theirs")), "{role:?}: messages still come in");
         assert!(end.hear(&MESSAGE), "{role:?}: messages still come in");
         assert_eq!(end.close(1001, "again"), Ok(()));
-        let queued = end.session.queue().len();
         end.fail(Failure::Violation(Violation::InvalidUtf8));
         assert_eq!(end.session.queue().len(), queued, "{role:?}");
         let expected = [text("before"), Got::Close(Some(1000), "bye".into())];
@@ -176,6 +177,8 @@ fn the_first_failure_counts() {
             let mut end = End::new(role);
             end.fail(first);
             end.fail(second);
+            let dropped = end.session.stream_action() == StreamAction::Drop;
+            assert_eq!(dropped, second == Failure::Aborted, "{second:?}");
             assert_eq!(end.flush(), [Got::Close(Some(1002), String::new())], "{second:?}");
             end.session.on_stream_broken(Some(104));
             end.session.on_stream_end();

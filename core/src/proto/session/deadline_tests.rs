@@ -234,6 +234,19 @@ fn after_both_closes_the_end_of_the_stream_is_waited_for() {
 }
 
 #[test]
+fn an_answer_ends_the_wait_for_it() {
+    for role in ROLES {
+        let tuning = Tuning { linger: Some(seconds(60)), ..Tuning::default() };
+        let mut timed = Timed::tuned(role, tuning);
+        timed.close(10);
+        timed.sent(10);
+        timed.hear_close(12);
+        timed.advance(12 + 59);
+        assert_eq!((timed.due(), timed.failure()), (Some(12 + 60), None), "{role:?}");
+    }
+}
+
+#[test]
 fn output_that_makes_no_progress_ends_the_connection() {
     for role in ROLES {
         let tuning = Tuning { ping_interval: None, ..Tuning::default() };

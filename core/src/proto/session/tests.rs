@@ -199,6 +199,7 @@ fn pings_are_at_most_125_bytes() {
     let mut end = End::new(Role::Server);
     assert_eq!(end.session.ping(&[1; 126], &mut end.keys), Err(SendError::TooLong));
     end.session.ping(&[1; 125], &mut end.keys).unwrap();
+    assert_eq!(end.session.queue().payload_len(), 0, "pings are not data of the application");
     assert_eq!(end.flush(), [Got::Ping(vec![1; 125])]);
 }
 

@@ -1,5 +1,7 @@
 //! What the tests of this layer share, and the tests that need more than one module.
 
+mod pair;
+
 use std::time::{Duration, Instant};
 
 use super::frame::{self, Header, MessageKind, Opcode, Role};
