@@ -355,13 +355,18 @@ impl Session {
                 code: received.code.unwrap_or(1005),
                 reason: received.reason.clone().into(),
                 clean,
-                failure: (!clean).then_some(Failure::CloseUnsent),
+                failure: self.is_cut_short().then_some(Failure::CloseUnsent),
             },
             _ => {
                 let failure = self.failure.or(Some(Failure::StreamEnded));
                 Outcome { code: 1006, reason: String::new(), clean: false, failure }
             }
         }
+    }
+
+    /// Whether the stream is over and our Close frame is still here.
+    fn is_cut_short(&self) -> bool {
+        self.action == StreamAction::Drop && !self.queue.is_empty()
     }
 
     fn check_send(&self) -> Result<(), SendError> {
