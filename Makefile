@@ -107,11 +107,11 @@ fmt:
 limits:
 	@$(STEP) "check: sizes of files and functions" $(PY) $(S)/limits.py
 clippy:
-	@$(STEP) "check: clippy" cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
+	@$(STEP) "check: clippy" cargo clippy $(LOCKED) --release --workspace --all-targets -- -D warnings
 features:
 	@$(STEP) "check: proto and each feature alone" $(S)/features
 doc:
-	@$(STEP) "check: documentation" env RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --workspace --no-deps
+	@$(STEP) "check: documentation" env RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --release --workspace --no-deps
 deny: ## licences, bans and sources, where cargo-deny is installed
 	@$(STEP) "check: cargo deny" $(S)/deny
 header: ## write include/tightwire.h anew

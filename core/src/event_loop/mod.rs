@@ -328,14 +328,15 @@ impl EventLoop {
     }
 
     fn wind_up(&mut self, grace: Duration) -> Result<(), Error> {
-        let end = clock::now() + grace;
+        // A grace too long to add to the clock is for ever.
+        let end = clock::now().checked_add(grace);
         self.go_away();
         while !self.is_idle() {
-            let left = end.saturating_duration_since(clock::now());
-            if left.is_zero() {
+            let left = end.map(|end| end.saturating_duration_since(clock::now()));
+            if left.is_some_and(|left| left.is_zero()) {
                 break;
             }
-            self.turn(Some(left))?;
+            self.turn(left)?;
         }
         self.each_connection(Core::abort);
         self.turn(Some(Duration::ZERO))
