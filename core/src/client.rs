@@ -129,6 +129,7 @@ impl ClientOptions {
     /// Checks everything and writes the request, so that later nothing can fail on an argument.
     pub(crate) fn prepare(&self) -> Result<Prepared, Error> {
         let (host, port) = self.address()?;
+        self.tuning.deflate.check().map_err(Error::argument)?;
         let mut key = [0; 16];
         getrandom::fill(&mut key).map_err(|error| {
             let cause = format_args!("the system gave no randomness: {error}");

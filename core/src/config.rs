@@ -1,6 +1,8 @@
-//! Limits and times of a connection, the same for clients and servers.
+//! Limits, times and compression of a connection, the same for clients and servers.
 
 use std::time::Duration;
+
+use crate::proto::frame::Role;
 
 /// Limits and times of one connection. Every field has a default that suits most programs; change
 /// single fields with the struct update syntax:
@@ -43,6 +45,109 @@ pub struct Tuning {
     pub ping_interval: Option<Duration>,
     /// How long to wait for any byte after that ping before the peer counts as dead. Default 20 s.
     pub ping_timeout: Option<Duration>,
+    /// Compression. By default clients offer it, and servers do not accept it.
+    pub deflate: Deflate,
+}
+
+/// permessage-deflate (RFC 7692): whether messages are compressed, and what that may cost.
+///
+/// Every field is in force for both directions of a connection unless it says otherwise.
+///
+/// ```
+/// use tightwire::{Deflate, DeflateMode, ServerOptions, Tuning};
+/// # fn main() -> Result<(), tightwire::Error> {
+/// let deflate = Deflate { mode: DeflateMode::Shared, ..Deflate::default() };
+/// let options = ServerOptions::new("127.0.0.1:9001")?
+///     .tuning(Tuning { deflate, ..Tuning::default() });
+/// # let _ = options;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deflate {
+    /// Whether to compress, and what stays in memory between two messages. Default: clients
+    /// `Dedicated`, servers `Off`.
+    pub mode: DeflateMode,
+    /// From 1, the fastest, to 9, the smallest output. Default 1.
+    pub level: u8,
+    /// Memory of a compressor, from 1 to 9. Default 5.
+    pub memory_level: u8,
+    /// The window of our compressor, base-2 logarithm of bytes, from 9 to 15. Default 12. The peer
+    /// may ask for a smaller one.
+    pub window_bits: u8,
+    /// The largest window that the peer is asked to keep to, from 9 to 15. Default: 15, and
+    /// `window_bits` in mode `Parked`, where it takes memory.
+    pub peer_window_bits: Option<u8>,
+    /// Messages with fewer bytes of payload are sent as they are. Default 128.
+    pub threshold: usize,
+}
+
+/// What permessage-deflate keeps of a connection between two of its messages (RFC 7692 section
+/// 7.1.1, "context takeover"). Memory is for the default window and memory level; ARCHITECTURE.md
+/// has the table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum DeflateMode {
+    /// `Dedicated` on a client, `Off` on a server.
+    #[default]
+    Auto,
+    /// No compression: clients do not offer it, servers do not accept it.
+    Off,
+    /// Nothing: one compressor and one decompressor serve a whole loop, and every message is
+    /// compressed by itself.
+    Shared,
+    /// A compressor (161 KiB) and a decompressor (46 KiB) for each connection, made when its first
+    /// compressed message is sent or comes in. The fastest, and small messages become smallest.
+    Dedicated,
+    /// The last bytes in each direction (4 KiB), with which the loop's compressor and decompressor
+    /// are primed: compresses as well as `Dedicated`, for more time and a twentieth of the memory.
+    Parked,
+}
+
+impl Default for Deflate {
+    fn default() -> Self {
+        Self {
+            mode: DeflateMode::Auto,
+            level: 1,
+            memory_level: 5,
+            window_bits: 12,
+            peer_window_bits: None,
+            threshold: 128,
+        }
+    }
+}
+
+impl Deflate {
+    /// Names the first field that is out of its range.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let fields = [
+            ("level", self.level, 1..=9),
+            ("memory_level", self.memory_level, 1..=9),
+            ("window_bits", self.window_bits, 9..=15),
+            ("peer_window_bits", self.peer_window_bits.unwrap_or(15), 9..=15),
+        ];
+        for (name, value, range) in fields {
+            if !range.contains(&value) {
+                let (first, last) = (range.start(), range.end());
+                return Err(format!("deflate: {name} is {value}, not from {first} to {last}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The mode for `role`; `None` for no compression.
+    pub(crate) fn mode_for(&self, role: Role) -> Option<DeflateMode> {
+        match (self.mode, role) {
+            (DeflateMode::Off, _) | (DeflateMode::Auto, Role::Server) => None,
+            (DeflateMode::Auto, Role::Client) => Some(DeflateMode::Dedicated),
+            (mode, _) => Some(mode),
+        }
+    }
+
+    /// The largest window that we want to keep for what the peer sends.
+    pub(crate) fn peer_limit(&self) -> u8 {
+        let parked = self.mode == DeflateMode::Parked;
+        self.peer_window_bits.unwrap_or(if parked { self.window_bits } else { 15 })
+    }
 }
 
 impl Default for Tuning {
@@ -60,6 +165,7 @@ impl Default for Tuning {
             write_timeout: Some(Duration::from_secs(30)),
             ping_interval: Some(Duration::from_secs(20)),
             ping_timeout: Some(Duration::from_secs(20)),
+            deflate: Deflate::default(),
         }
     }
 }

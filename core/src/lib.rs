@@ -42,8 +42,9 @@ mod target;
 #[cfg(feature = "net")]
 mod trace;
 
-pub use config::Tuning;
+pub use config::{Deflate, DeflateMode, Tuning};
 pub use proto::close::{CloseError, ReadyState};
+pub use proto::deflate::DeflateStats;
 pub use proto::frame::{MessageKind, Role};
 pub use proto::handshake::{HttpReply, Request};
 pub use proto::head::Headers;

@@ -150,6 +150,7 @@ impl ServerOptions {
             _ => {}
         }
         check_protocols(&self.protocols)?;
+        self.tuning.deflate.check().map_err(Error::argument)?;
         if let Some(origin) = self.origins.iter().find(|origin| !is_allowable_origin(origin)) {
             let cause = format_args!(
                 "origin {origin:?} is not scheme://host with an optional port, null or *"

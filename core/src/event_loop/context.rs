@@ -12,6 +12,7 @@ use super::remote::{LoopHandle, Remote};
 use crate::client::ClientOptions;
 use crate::error::Error;
 use crate::proto::close::{CloseError, ReadyState};
+use crate::proto::deflate::DeflateStats;
 use crate::proto::frame::MessageKind;
 use crate::proto::sender::SendError;
 use crate::server::ServerOptions;
@@ -68,7 +69,7 @@ impl<'a> Context<'a> {
         fin: bool,
     ) -> Result<(), SendError> {
         self.catch_up();
-        self.with_link(id, |core, link| core.send_part(link, kind, data, fin))
+        self.with_link(id, |core, link| core.send_part(link, Message::from_parts(kind, data), fin))
             .unwrap_or(Err(SendError::Closed))
     }
 
@@ -232,7 +233,7 @@ impl<'a> Socket<'a> {
         fin: bool,
     ) -> Result<(), SendError> {
         self.core.catch_up(Some(self.link));
-        self.core.send_part(self.link, kind, data, fin)
+        self.core.send_part(self.link, Message::from_parts(kind, data), fin)
     }
 
     /// Queues a ping of at most 125 bytes (RFC 6455 section 5.5.2).
@@ -270,6 +271,11 @@ impl<'a> Socket<'a> {
     /// while a callback runs.
     pub fn buffered_amount(&self) -> u64 {
         self.link.shared.buffered()
+    }
+
+    /// What compression came to so far; zeros without compression.
+    pub fn deflate_stats(&self) -> DeflateStats {
+        self.link.shared.deflate_stats()
     }
 
     /// The application's own word on this connection, 0 at first.

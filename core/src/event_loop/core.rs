@@ -21,7 +21,7 @@ use crate::error::{Error, ErrorCode, Phase as ErrorPhase};
 use crate::net::resolve::Resolver;
 use crate::net::stream::Stream;
 use crate::proto::close::{CloseError, ReadyState, check_close};
-use crate::proto::frame::MessageKind;
+use crate::proto::deflate::Deflaters;
 use crate::proto::receiver::Receiver;
 use crate::proto::sender::SendError;
 use crate::proto::session::Failure;
@@ -54,6 +54,7 @@ pub(crate) struct Core {
     /// Commands that run callbacks; they wait for the next turn.
     pub(crate) deferred: VecDeque<Command>,
     pub(crate) masks: MaskPool,
+    pub(crate) deflaters: Deflaters,
     /// Ciphertext on its way out.
     pub(crate) scratch: Vec<u8>,
     /// The time of this turn.
@@ -196,22 +197,21 @@ impl Core {
     pub(crate) fn send(&mut self, link: &mut Link, message: Message<'_>) -> Result<(), SendError> {
         self.check_room(link)?;
         let (now, masks, scratch) = (self.now, &mut self.masks, &mut self.scratch);
-        link.send(message.kind(), message.data(), now, masks, scratch)
+        link.send(message, now, masks, &mut self.deflaters, scratch)
     }
 
     pub(crate) fn send_part(
         &mut self,
         link: &mut Link,
-        kind: MessageKind,
-        data: &[u8],
+        part: Message<'_>,
         fin: bool,
     ) -> Result<(), SendError> {
         self.check_room(link)?;
         let (now, masks, scratch) = (self.now, &mut self.masks, &mut self.scratch);
-        link.send_part(kind, data, fin, now, masks, scratch)?;
+        link.send_part(part, fin, now, masks, &mut self.deflaters, scratch)?;
         if fin {
-            for (kind, payload) in std::mem::take(&mut link.held) {
-                self.send_charged(link, kind, &payload);
+            for message in std::mem::take(&mut link.held) {
+                self.send_charged(link, message.borrow());
             }
         }
         Ok(())
@@ -281,12 +281,12 @@ impl Core {
             Command::Ping { id, payload } => {
                 let _ = self.with_link(current, id, |core, link| core.ping(link, &payload));
             }
-            Command::Send { id, kind, payload } => {
+            Command::Send { id, message } => {
                 self.with_link(current, id, |core, link| {
                     if link.session.is_in_parts() {
-                        return link.held.push((kind, payload));
+                        return link.held.push(message);
                     }
-                    core.send_charged(link, kind, &payload);
+                    core.send_charged(link, message.borrow());
                 });
             }
             Command::Post(_) | Command::Resolved { .. } => self.deferred.push_back(command),
@@ -294,10 +294,11 @@ impl Core {
     }
 
     /// Queues a message that another thread has accounted for.
-    fn send_charged(&mut self, link: &mut Link, kind: MessageKind, payload: &[u8]) {
-        link.refund(payload.len() as u64);
+    fn send_charged(&mut self, link: &mut Link, message: Message<'_>) {
+        link.refund(message.data().len() as u64);
         let (now, masks, scratch) = (self.now, &mut self.masks, &mut self.scratch);
-        if link.send(kind, payload, now, masks, scratch) == Err(SendError::Entropy) {
+        let sent = link.send(message, now, masks, &mut self.deflaters, scratch);
+        if sent == Err(SendError::Entropy) {
             link.fail_session(Failure::Entropy, now, masks);
         }
     }

@@ -217,12 +217,15 @@ impl Dispatch<'_> {
             queue.lend(mem::take(&mut self.buffers.cork));
         }
         self.buffers.message = conn.rx.lend(mem::take(&mut self.buffers.message));
+        conn.rx.lend_inflater(&mut self.buffers.inflater);
     }
 
     fn take_buffers_back(&mut self, conn: &mut Connection) {
         let cork = conn.link.session.queue_mut().take_buffer();
         keep_larger(&mut self.buffers.cork, cork, MAX_CORK);
         keep_larger(&mut self.buffers.message, conn.rx.reclaim(), MAX_MESSAGE);
+        conn.rx.reclaim_inflater(&mut self.buffers.inflater);
+        self.core.deflaters.shrink();
     }
 }
 

@@ -7,6 +7,7 @@ use super::handlers::Handlers;
 use super::link::{Connection, Greeting, Link, Phase};
 use super::message::Message;
 use crate::net::stream::{ReadOutcome, Stream};
+use crate::proto::deflate::SpareInflater;
 use crate::proto::receiver::Event;
 use crate::proto::session::{Failure, StreamAction};
 
@@ -28,6 +29,8 @@ pub(crate) struct Buffers {
     pub(crate) cork: Vec<u8>,
     /// Lent to the connection that is dispatched for a message that does not come in one read.
     pub(crate) message: Vec<u8>,
+    /// Lent to the connection that is dispatched for compressed messages.
+    pub(crate) inflater: SpareInflater,
 }
 
 impl Buffers {
@@ -38,6 +41,7 @@ impl Buffers {
             plain: Vec::new(),
             cork: Vec::with_capacity(STEP),
             message: Vec::new(),
+            inflater: SpareInflater::default(),
         }
     }
 }

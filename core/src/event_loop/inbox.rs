@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::context::Context;
 use super::id::ConnId;
+use super::message::KeptMessage;
 use super::remote::{LoopHandle, Shared};
-use crate::proto::frame::MessageKind;
 
 /// A function that another thread gives to the loop's thread.
 pub(crate) type Job = Box<dyn FnOnce(&mut Context<'_>) + Send>;
@@ -24,7 +24,7 @@ pub(crate) enum Command {
     Ping { id: ConnId, payload: Box<[u8]> },
     Post(Job),
     Resolved { id: ConnId, addrs: io::Result<Vec<SocketAddr>> },
-    Send { id: ConnId, kind: MessageKind, payload: Box<[u8]> },
+    Send { id: ConnId, message: KeptMessage },
 }
 
 /// What a loop and the threads around it share.

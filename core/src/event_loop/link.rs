@@ -9,11 +9,13 @@ use super::clock;
 use super::endpoint::Endpoint;
 use super::handler::CloseEvent;
 use super::id::ConnId;
+use super::message::{KeptMessage, Message};
 use super::remote::Shared;
 use crate::error::{Error, ErrorCode, Phase as ErrorPhase};
 use crate::net::stream::{Stream, StreamError};
 use crate::proto::close::ReadyState;
-use crate::proto::frame::{MessageKind, Role};
+use crate::proto::deflate::Deflaters;
+use crate::proto::frame::Role;
 use crate::proto::handshake::{ClientHandshake, ServerHandshake};
 use crate::proto::receiver::Receiver;
 use crate::proto::sender::{Masks, SendError};
@@ -41,7 +43,7 @@ pub(crate) struct Link {
     pub(crate) shared: Arc<Shared>,
     pub(crate) error: Option<Box<Error>>,
     /// Messages of other threads that came amid a message in parts: they go behind it.
-    pub(crate) held: Vec<(MessageKind, Box<[u8]>)>,
+    pub(crate) held: Vec<KeptMessage>,
     /// The application's own word.
     pub(crate) tag: u64,
     /// Until the connection is open, or, when it is refused, until its stream must have ended.
@@ -145,16 +147,19 @@ impl Link {
     /// Queues a message, and gives it to the system at once if it is large.
     pub(crate) fn send(
         &mut self,
-        kind: MessageKind,
-        data: &[u8],
+        message: Message<'_>,
         now: Instant,
         masks: &mut dyn Masks,
+        deflaters: &mut Deflaters,
         scratch: &mut Vec<u8>,
     ) -> Result<(), SendError> {
         if !self.is_open() {
             return Err(SendError::Closed);
         }
-        if data.len() >= THROUGH && self.can_send_through() {
+        let (kind, data) = (message.kind(), message.data());
+        if self.session.deflates(data.len(), message.compress_wish()) {
+            self.session.send_deflated(kind, data, deflaters, masks)?;
+        } else if data.len() >= THROUGH && self.can_send_through() {
             self.session.begin_send_through(kind, data.len())?;
             self.send_through(data, now, masks, scratch);
         } else {
@@ -167,17 +172,24 @@ impl Link {
     /// Queues a part of a message.
     pub(crate) fn send_part(
         &mut self,
-        kind: MessageKind,
-        data: &[u8],
+        part: Message<'_>,
         fin: bool,
         now: Instant,
         masks: &mut dyn Masks,
+        deflaters: &mut Deflaters,
         scratch: &mut Vec<u8>,
     ) -> Result<(), SendError> {
         if !self.is_open() {
             return Err(SendError::Closed);
         }
-        self.session.send_part(kind, data, fin, masks)?;
+        let (kind, data) = (part.kind(), part.data());
+        // The first of several parts says nothing about the size of the whole.
+        let wish = part.compress_wish().or((!fin).then_some(true));
+        if self.session.deflates(data.len(), wish) {
+            self.session.send_part_deflated(kind, data, fin, deflaters, masks)?;
+        } else {
+            self.session.send_part(kind, data, fin, masks)?;
+        }
         self.sent(data.len(), now, masks, scratch);
         Ok(())
     }

@@ -9,23 +9,37 @@ use crate::proto::frame::MessageKind;
 pub struct Message<'a> {
     kind: MessageKind,
     data: &'a [u8],
+    compress: Option<bool>,
 }
 
 impl<'a> Message<'a> {
     /// A text message.
     pub fn text(text: &'a str) -> Self {
-        Self { kind: MessageKind::Text, data: text.as_bytes() }
+        Self::from_parts(MessageKind::Text, text.as_bytes())
     }
 
     /// A binary message.
     pub fn binary(data: &'a [u8]) -> Self {
-        Self { kind: MessageKind::Binary, data }
+        Self::from_parts(MessageKind::Binary, data)
     }
 
     /// A message of `kind` with bytes that are known to be valid for it. Text that is not UTF-8
     /// makes the peer fail the connection with 1007.
     pub fn from_parts(kind: MessageKind, data: &'a [u8]) -> Self {
-        Self { kind, data }
+        Self { kind, data, compress: None }
+    }
+
+    /// Compresses this message whatever its size, or never, on a connection that agreed upon
+    /// permessage-deflate (RFC 7692). What is compressed already, such as images, is better sent as
+    /// it is.
+    #[must_use]
+    pub fn compress(self, compress: bool) -> Self {
+        Self { compress: Some(compress), ..self }
+    }
+
+    /// What [`compress`](Self::compress) said.
+    pub(crate) fn compress_wish(self) -> Option<bool> {
+        self.compress
     }
 
     /// Text or binary.
@@ -44,6 +58,26 @@ impl<'a> Message<'a> {
             MessageKind::Text => simdutf8::basic::from_utf8(self.data).ok(),
             MessageKind::Binary => None,
         }
+    }
+}
+
+/// A message of another thread on its way to the loop.
+#[derive(Debug)]
+pub(crate) struct KeptMessage {
+    kind: MessageKind,
+    data: Box<[u8]>,
+    compress: Option<bool>,
+}
+
+impl KeptMessage {
+    pub(crate) fn borrow(&self) -> Message<'_> {
+        Message { kind: self.kind, data: &self.data, compress: self.compress }
+    }
+}
+
+impl From<Message<'_>> for KeptMessage {
+    fn from(message: Message<'_>) -> Self {
+        Self { kind: message.kind, data: message.data.into(), compress: message.compress }
     }
 }
 

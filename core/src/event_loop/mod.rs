@@ -53,6 +53,7 @@ use self::timer::Timer;
 use crate::client::ClientOptions;
 use crate::error::{Error, ErrorCode, Phase};
 use crate::net::resolve::Resolver;
+use crate::proto::deflate::Deflaters;
 use crate::server::ServerOptions;
 
 /// Events that one poll hands over; more wait for the next turn.
@@ -128,6 +129,7 @@ impl EventLoop {
             graveyard: VecDeque::new(),
             deferred: VecDeque::new(),
             masks: MaskPool::new(),
+            deflaters: Deflaters::default(),
             scratch: Vec::new(),
             now: clock::now(),
             resolver: Resolver::new(),

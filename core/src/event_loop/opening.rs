@@ -1,5 +1,7 @@
 //! The opening handshake of a connection that the loop watches, in both roles.
 
+use std::sync::Arc;
+
 use super::context::{Context, Socket};
 use super::core::Core;
 use super::dispatch::Dispatch;
@@ -7,21 +9,30 @@ use super::handler::{Opening, Reply};
 use super::link::{Connection, Greeting, Link, Phase};
 use super::remote::Facts;
 use crate::error::Error;
-use crate::proto::handshake::{Accepted, Refusal, Request, origin_allowed};
+use crate::proto::deflate::{Agreed, Traffic};
+use crate::proto::handshake::{Accepted, Answer, Refusal, Request, origin_allowed};
 use crate::proto::head::Headers;
+use crate::proto::receiver::Receiver;
 use crate::trace::warning;
+
+/// What the two halves of a handshake agreed upon.
+struct Settled<'a> {
+    protocol: &'a str,
+    extensions: &'a str,
+    deflate: Option<Agreed>,
+}
 
 impl Dispatch<'_> {
     /// Feeds the handshake and returns how many bytes it used. Bytes behind the head belong to
     /// frames.
     pub(crate) fn greet(&mut self, conn: &mut Connection, input: &[u8]) -> usize {
-        let link = &mut conn.link;
+        let Connection { rx, link } = conn;
         let Phase::Greeting(greeting) = &mut link.phase else { return 0 };
         match &mut **greeting {
             Greeting::Client(handshake) => match handshake.advance(input) {
                 Ok((used, accepted)) => {
                     if let Some(accepted) = accepted {
-                        self.accepted(link, &accepted);
+                        self.accepted(rx, link, &accepted);
                     }
                     used
                 }
@@ -33,7 +44,7 @@ impl Dispatch<'_> {
             Greeting::Server(handshake) => match handshake.advance(input) {
                 Ok((used, request)) => {
                     if let Some(request) = request {
-                        self.requested(link, &request);
+                        self.requested(rx, link, &request);
                     }
                     used
                 }
@@ -46,17 +57,17 @@ impl Dispatch<'_> {
     }
 
     /// The server accepted us.
-    fn accepted(&mut self, link: &mut Link, accepted: &Accepted) {
-        link.shared.set_facts(Facts {
-            protocol: accepted.protocol.as_str().into(),
-            extensions: "".into(),
-            remote: link.remote_addr(),
-        });
-        self.opened(link, &accepted.headers);
+    fn accepted(&mut self, rx: &mut Receiver, link: &mut Link, accepted: &Accepted) {
+        let settled = Settled {
+            protocol: &accepted.protocol,
+            extensions: &accepted.extensions,
+            deflate: accepted.deflate,
+        };
+        self.opened(rx, link, settled, &accepted.headers);
     }
 
     /// A client asks to be accepted.
-    fn requested(&mut self, link: &mut Link, request: &Request) {
+    fn requested(&mut self, rx: &mut Receiver, link: &mut Link, request: &Request) {
         let index = link.endpoint.index;
         let mut reply = match self.core.policy(link, request) {
             Ok(reply) => reply,
@@ -74,27 +85,51 @@ impl Dispatch<'_> {
         if link.flags.gone {
             return;
         }
-        let mut answer = Vec::with_capacity(256);
-        if let Err(error) = request.accept(reply.protocol.as_deref(), &reply.headers, &mut answer) {
+        let (deflate, extensions) = request.deflate(&link.endpoint.tuning.deflate).unzip();
+        let answer = Answer {
+            protocol: reply.protocol.as_deref(),
+            extensions: extensions.as_deref(),
+            headers: &reply.headers,
+        };
+        let mut head = Vec::with_capacity(256);
+        if let Err(error) = request.accept(&answer, &mut head) {
             let refusal = Refusal::new(500, format!("the server's answer is not legal: {error}\n"));
             return self.core.refuse(link, &refusal);
         }
-        link.session.queue_mut().push_raw(&answer);
+        link.session.queue_mut().push_raw(&head);
         let scheme = link.endpoint.server.as_ref().map_or("ws", |server| server.scheme());
         let url = format!("{scheme}://{}{}", request.host(), request.target());
         link.shared.set_url(url.into());
-        link.shared.set_facts(Facts {
-            protocol: reply.protocol.unwrap_or_default().into(),
-            extensions: "".into(),
-            remote: link.remote_addr(),
-        });
-        self.opened(link, request.headers());
+        let settled = Settled {
+            protocol: reply.protocol.as_deref().unwrap_or_default(),
+            extensions: extensions.as_deref().unwrap_or_default(),
+            deflate,
+        };
+        self.opened(rx, link, settled, request.headers());
     }
 
     /// Both halves of the handshake are done.
-    fn opened(&mut self, link: &mut Link, headers: &Headers) {
+    fn opened(
+        &mut self,
+        rx: &mut Receiver,
+        link: &mut Link,
+        settled: Settled<'_>,
+        headers: &Headers,
+    ) {
         link.open(self.core.now);
-        let shared = std::sync::Arc::clone(&link.shared);
+        let traffic = settled.deflate.map(|agreed| {
+            let (traffic, tuning) = (Arc::<Traffic>::default(), &link.endpoint.tuning);
+            rx.enable_deflate(&agreed, tuning, Arc::clone(&traffic));
+            link.session.enable_deflate(&agreed, tuning, Arc::clone(&traffic));
+            traffic
+        });
+        link.shared.set_facts(Facts {
+            protocol: settled.protocol.into(),
+            extensions: settled.extensions.into(),
+            traffic,
+            remote: link.remote_addr(),
+        });
+        let shared = Arc::clone(&link.shared);
         let facts = shared.facts();
         let opening = Opening {
             url: shared.url(),

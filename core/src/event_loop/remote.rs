@@ -10,7 +10,7 @@ use super::id::ConnId;
 use super::inbox::{Command, Inbox};
 use super::message::Message;
 use crate::proto::close::{CloseError, ReadyState, check_close};
-use crate::proto::frame::MessageKind;
+use crate::proto::deflate::{DeflateStats, Traffic};
 use crate::proto::sender::{MAX_CONTROL, SendError};
 
 /// What other threads may know of a connection, also after it is gone.
@@ -30,6 +30,8 @@ pub(crate) struct Shared {
 pub(crate) struct Facts {
     pub(crate) protocol: Box<str>,
     pub(crate) extensions: Box<str>,
+    /// If permessage-deflate is among the extensions.
+    pub(crate) traffic: Option<Arc<Traffic>>,
     pub(crate) remote: Option<SocketAddr>,
 }
 
@@ -87,6 +89,11 @@ impl Shared {
         let _ = self.facts.set(Box::new(facts));
     }
 
+    pub(crate) fn deflate_stats(&self) -> DeflateStats {
+        let traffic = self.facts().and_then(|facts| facts.traffic.as_ref());
+        traffic.map_or_else(DeflateStats::default, |traffic| traffic.stats())
+    }
+
     pub(crate) fn facts(&self) -> Option<&Facts> {
         self.facts.get().map(|facts| &**facts)
     }
@@ -120,14 +127,10 @@ impl Remote {
     /// `max_send_buffer` payload bytes are queued already. Nothing of the message was taken then.
     pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
         let message = message.into();
-        self.send_bytes(message.kind(), message.data())
-    }
-
-    fn send_bytes(&self, kind: MessageKind, data: &[u8]) -> Result<(), SendError> {
         if self.ready_state() != ReadyState::Open {
             return Err(SendError::Closed);
         }
-        let (len, limit) = (data.len() as u64, self.shared.limit);
+        let (len, limit) = (message.data().len() as u64, self.shared.limit);
         let charged =
             self.shared.buffered.fetch_update(Ordering::AcqRel, Ordering::Acquire, |buffered| {
                 (buffered < limit).then_some(buffered + len)
@@ -135,7 +138,7 @@ impl Remote {
         if let Err(buffered) = charged {
             return Err(SendError::Full { buffered, limit });
         }
-        let taken = self.inbox.push(Command::Send { id: self.id(), kind, payload: data.into() });
+        let taken = self.inbox.push(Command::Send { id: self.id(), message: message.into() });
         if taken { Ok(()) } else { Err(SendError::Closed) }
     }
 
@@ -197,6 +200,11 @@ impl Remote {
     /// The agreed extensions, empty before the connection is open and if there are none.
     pub fn extensions(&self) -> &str {
         self.shared.facts().map_or("", |facts| &facts.extensions)
+    }
+
+    /// What compression came to so far; zeros before the connection is open and without compression.
+    pub fn deflate_stats(&self) -> DeflateStats {
+        self.shared.deflate_stats()
     }
 
     /// The peer's address, once the connection is open.

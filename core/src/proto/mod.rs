@@ -14,6 +14,7 @@
 
 mod assembly;
 pub mod close;
+pub mod deflate;
 mod failure;
 pub mod frame;
 pub mod handshake;

@@ -2,12 +2,15 @@
 //!
 //! What is whole in the caller's buffer is unmasked there and lent out from there. What is cut is
 //! unmasked, checked and moved as it arrives, so each byte is touched once, and text that is not
-//! UTF-8 fails within a frame that is not complete yet.
+//! UTF-8 fails within a frame that is not complete yet. What is compressed is inflated as it
+//! arrives, and is never kept.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::assembly::Assembly;
 use super::close::is_receivable_code;
+use super::deflate::{Agreed, Inflation, SpareInflater, Traffic};
 use super::frame::{self, Header, MAX_HEADER, MessageKind, Opcode, Role};
 use super::utf8::Utf8;
 use super::violation::Violation;
@@ -51,8 +54,10 @@ pub struct Receiver {
     head_len: u8,
     /// The front of a header that was cut.
     head: [u8; MAX_HEADER],
-    /// The kind of the fragmented message that is under way.
+    /// The kind of the message that is under way.
     kind: Option<MessageKind>,
+    /// The message that is under way is compressed.
+    compressed: bool,
     empty_fragments: u32,
     max_empty_fragments: u32,
     max_message: u64,
@@ -62,6 +67,8 @@ pub struct Receiver {
     message: Assembly,
     /// The payload of a control frame that was cut.
     control: Vec<u8>,
+    /// If compression was agreed upon.
+    inflation: Option<Box<Inflation>>,
 }
 
 /// A frame whose payload is not complete.
@@ -91,6 +98,7 @@ impl Receiver {
             head_len: 0,
             head: [0; MAX_HEADER],
             kind: None,
+            compressed: false,
             empty_fragments: 0,
             max_empty_fragments: tuning.max_empty_fragments,
             max_message: tuning.max_message as u64,
@@ -98,7 +106,14 @@ impl Receiver {
             utf8: Utf8::default(),
             message: Assembly::default(),
             control: Vec::new(),
+            inflation: None,
         }
+    }
+
+    /// From now on messages may be compressed, on these terms (RFC 7692).
+    pub fn enable_deflate(&mut self, agreed: &Agreed, tuning: &Tuning, traffic: Arc<Traffic>) {
+        let inflation = Inflation::new(agreed.peer, tuning.deflate.mode, traffic);
+        self.inflation = Some(Box::new(inflation));
     }
 
     /// One event from the front of `input`, and how many bytes were used up to its end.
@@ -125,7 +140,7 @@ impl Receiver {
                 return Ok((input.len(), None));
             }
             let found = if self.frame.is_some() {
-                let rest = input.get(at..).unwrap_or_default();
+                let rest = input.get_mut(at..).unwrap_or_default();
                 let (used, found) = self.continue_frame(rest)?;
                 at += used;
                 found
@@ -135,7 +150,7 @@ impl Receiver {
                 };
                 at += size;
                 self.admit(&header)?;
-                let rest = input.get(at..).unwrap_or_default();
+                let rest = input.get_mut(at..).unwrap_or_default();
                 let (used, found) = self.begin_frame(&header, rest)?;
                 at += used;
                 found
@@ -183,7 +198,7 @@ impl Receiver {
     pub fn space(&mut self, step: usize) -> Option<&mut [u8]> {
         self.forget_delivered();
         let frame = self.frame.as_ref()?;
-        if self.stopped || frame.left < LONG || frame.opcode.is_control() {
+        if self.stopped || self.compressed || frame.left < LONG || frame.opcode.is_control() {
             return None;
         }
         let count = usize::try_from(frame.left).unwrap_or(usize::MAX).min(step);
@@ -212,6 +227,7 @@ impl Receiver {
         self.frame = None;
         self.message = Assembly::default();
         self.control = Vec::new();
+        self.inflation = None;
     }
 
     /// Whether a message or a frame is under way.
@@ -232,6 +248,20 @@ impl Receiver {
             self.control = Vec::new();
         }
         self.message.reclaim()
+    }
+
+    /// Lends a decompressor for what arrives in this batch, if there is a use for it.
+    pub fn lend_inflater(&mut self, spare: &mut SpareInflater) {
+        if let Some(inflation) = &mut self.inflation {
+            inflation.lend(spare);
+        }
+    }
+
+    /// Gives back a decompressor that is not needed before the next message.
+    pub fn reclaim_inflater(&mut self, spare: &mut SpareInflater) {
+        if let Some(inflation) = &mut self.inflation {
+            inflation.reclaim(spare);
+        }
     }
 
     fn forget_delivered(&mut self) {
@@ -264,7 +294,8 @@ impl Receiver {
 
     /// What a header must not say at this place.
     fn admit(&mut self, header: &Header) -> Result<(), Violation> {
-        if header.compressed {
+        if header.compressed && (self.inflation.is_none() || header.opcode == Opcode::Continuation)
+        {
             return Err(Violation::ReservedBit);
         }
         if header.opcode.is_control() {
@@ -275,9 +306,12 @@ impl Receiver {
             (Opcode::Text | Opcode::Binary, Some(_)) => return Err(Violation::InterleavedMessage),
             _ => {}
         }
-        let total = header.len.checked_add(self.message.len() as u64);
-        if total.is_none_or(|total| total > self.max_message) {
-            return Err(Violation::MessageTooBig);
+        // What is compressed has its limit where it is inflated.
+        if !header.compressed && !self.compressed {
+            let total = header.len.checked_add(self.message.len() as u64);
+            if total.is_none_or(|total| total > self.max_message) {
+                return Err(Violation::MessageTooBig);
+            }
         }
         if header.len == 0 && !header.fin {
             self.empty_fragments += 1;
@@ -292,9 +326,13 @@ impl Receiver {
     fn begin_frame(
         &mut self,
         header: &Header,
-        rest: &[u8],
+        rest: &mut [u8],
     ) -> Result<(usize, Option<(Opcode, At)>), Violation> {
-        let Header { fin, opcode, mask, len, .. } = *header;
+        let Header { fin, opcode, mask, len, compressed } = *header;
+        if let (true, Some(inflation)) = (compressed, &mut self.inflation) {
+            inflation.begin()?;
+            self.compressed = true;
+        }
         match opcode {
             Opcode::Text => self.kind = Some(MessageKind::Text),
             Opcode::Binary => self.kind = Some(MessageKind::Binary),
@@ -306,10 +344,13 @@ impl Receiver {
     }
 
     /// Takes what is here of the payload under way.
-    fn continue_frame(&mut self, rest: &[u8]) -> Result<(usize, Option<(Opcode, At)>), Violation> {
+    fn continue_frame(
+        &mut self,
+        rest: &mut [u8],
+    ) -> Result<(usize, Option<(Opcode, At)>), Violation> {
         let Some(frame) = &mut self.frame else { return Ok((0, None)) };
         let count = usize::try_from(frame.left).map_or(rest.len(), |left| left.min(rest.len()));
-        let payload = rest.get(..count).unwrap_or_default();
+        let payload = rest.get_mut(..count).unwrap_or_default();
         if frame.opcode.is_control() {
             let start = self.control.len();
             self.control.extend_from_slice(payload);
@@ -321,6 +362,9 @@ impl Receiver {
             return Ok((count, found));
         }
         let start = self.message.len();
+        if self.compressed {
+            return Ok((count, self.compressed_arrived(payload)?));
+        }
         self.message.append(payload)?;
         Ok((count, self.payload_arrived(start)?))
     }
@@ -328,16 +372,43 @@ impl Receiver {
     /// Bytes of the message from `start` on are new: unmask them, check them, see what is whole.
     fn payload_arrived(&mut self, start: usize) -> Result<Option<(Opcode, At)>, Violation> {
         let Some(frame) = &mut self.frame else { return Ok(None) };
-        let arrived = self.message.tail_mut(start);
-        let whole = frame.arrived(arrived);
+        let whole = frame.arrived(self.message.tail_mut(start));
+        let fin = frame.fin;
+        self.data_arrived(start, whole, fin)
+    }
+
+    /// The next compressed bytes of the message: unmask and inflate them.
+    fn compressed_arrived(
+        &mut self,
+        payload: &mut [u8],
+    ) -> Result<Option<(Opcode, At)>, Violation> {
+        let Some(frame) = &mut self.frame else { return Ok(None) };
+        let Some(inflation) = &mut self.inflation else { return Err(Violation::ReservedBit) };
+        let whole = frame.arrived(payload);
+        let fin = frame.fin;
+        let start = self.message.len();
+        inflation.push(payload, &mut self.message, self.max_message)?;
+        if whole && fin {
+            inflation.finish(&self.message)?;
+            self.compressed = false;
+        }
+        self.data_arrived(start, whole, fin)
+    }
+
+    /// Bytes of the message from `start` on are new and plain: check them, see what is whole.
+    fn data_arrived(
+        &mut self,
+        start: usize,
+        whole: bool,
+        fin: bool,
+    ) -> Result<Option<(Opcode, At)>, Violation> {
         let text = self.kind == Some(MessageKind::Text);
         if text {
-            self.utf8.push(arrived)?;
+            self.utf8.push(self.message.tail_mut(start))?;
         }
         if !whole {
             return Ok(None);
         }
-        let fin = frame.fin;
         self.frame = None;
         if !fin {
             return Ok(None);

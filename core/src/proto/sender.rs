@@ -51,6 +51,17 @@ impl fmt::Display for SendError {
 
 impl std::error::Error for SendError {}
 
+/// What a frame says besides its payload.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    pub(super) fin: bool,
+    pub(super) opcode: Opcode,
+    /// The payload begins a compressed message.
+    pub(super) compressed: bool,
+    /// Payload bytes that the application counts: without compression.
+    pub(super) counted: usize,
+}
+
 /// Appends one frame to the queue, masked if `role` is a client.
 ///
 /// # Errors
@@ -64,14 +75,26 @@ pub fn frame(
     payload: &[u8],
     masks: &mut dyn Masks,
 ) -> Result<(), SendError> {
+    let counted = if opcode.is_control() { 0 } else { payload.len() };
+    let shape = Shape { fin, opcode, compressed: false, counted };
+    shaped(queue, role, shape, payload, masks)
+}
+
+/// As [`frame`], for one of any shape.
+pub(super) fn shaped(
+    queue: &mut SendQueue,
+    role: Role,
+    shape: Shape,
+    payload: &[u8],
+    masks: &mut dyn Masks,
+) -> Result<(), SendError> {
     let mask = match role {
         Role::Client => Some(masks.next_mask().ok_or(SendError::Entropy)?),
         Role::Server => None,
     };
-    let len = payload.len() as u64;
-    let counted = if opcode.is_control() { 0 } else { len };
-    let out = queue.back_for(counted);
-    Header { fin, compressed: false, opcode, mask, len }.write(out);
+    let Shape { fin, opcode, compressed, counted } = shape;
+    let out = queue.back_for(counted as u64);
+    Header { fin, compressed, opcode, mask, len: payload.len() as u64 }.write(out);
     let start = out.len();
     out.extend_from_slice(payload);
     if let Some(key) = mask {

@@ -6,6 +6,7 @@
 use std::time::Instant;
 
 use super::close::{self, Action, CloseError, Input, ReadyState, State};
+use super::deflate::Deflation;
 use super::frame::{MAX_CONTROL, MessageKind, Opcode, Role};
 use super::queue::SendQueue;
 use super::receiver::Event;
@@ -69,6 +70,8 @@ pub struct Session {
     waiting_pong: Option<Box<[u8]>>,
     queue: SendQueue,
     timers: Timers,
+    /// If compression was agreed upon.
+    deflation: Option<Box<Deflation>>,
 }
 
 impl Session {
@@ -86,6 +89,7 @@ impl Session {
             waiting_pong: None,
             queue: SendQueue::default(),
             timers: Timers::new(now, tuning),
+            deflation: None,
         }
     }
 
@@ -124,7 +128,8 @@ impl Session {
     }
 
     /// Queues a part of a message, the last one if `fin` (5.4). Until then no other message can be
-    /// sent; pings, pongs and Close can.
+    /// sent; pings, pongs and Close can. A message whose first part was compressed by
+    /// [`send_part_deflated`](Self::send_part_deflated) has to be finished there.
     ///
     /// # Errors
     ///
@@ -136,17 +141,19 @@ impl Session {
         fin: bool,
         masks: &mut dyn Masks,
     ) -> Result<(), SendError> {
-        let opcode = match self.in_parts {
-            Some(open) if open != kind => return Err(SendError::InParts),
-            Some(_) if self.state == State::Open => Opcode::Continuation,
-            _ => {
-                self.check_send()?;
-                kind.opcode()
-            }
-        };
+        let opcode = self.part_opcode(kind)?;
         frame(&mut self.queue, self.role, fin, opcode, payload, masks)?;
         self.in_parts = (!fin).then_some(kind);
         Ok(())
+    }
+
+    /// The opcode of the next part.
+    fn part_opcode(&self, kind: MessageKind) -> Result<Opcode, SendError> {
+        match self.in_parts {
+            Some(open) if open != kind => Err(SendError::InParts),
+            Some(_) if self.state == State::Open => Ok(Opcode::Continuation),
+            _ => self.check_send().map(|()| kind.opcode()),
+        }
     }
 
     /// Whether a message in parts is unfinished, so that no other can be sent.
@@ -438,6 +445,7 @@ impl Session {
 
 #[cfg(test)]
 mod close_tests;
+mod compressed;
 #[cfg(test)]
 mod deadline_tests;
 #[cfg(test)]

@@ -12,6 +12,8 @@ pub enum Violation {
     CloseTooShort,
     /// A control frame over 125 bytes (5.5).
     ControlTooLong,
+    /// A compressed message that is not what RFC 7692 section 7.2.2 makes one of.
+    Deflate,
     /// A control frame without FIN (5.5).
     FragmentedControl,
     /// A new message before the last fragment of the one before (5.4).
@@ -42,7 +44,7 @@ impl Violation {
     /// The code of the Close frame that says so (7.4.1).
     pub fn close_code(self) -> u16 {
         match self {
-            Self::InvalidUtf8 => 1007,
+            Self::Deflate | Self::InvalidUtf8 => 1007,
             Self::TooManyEmptyFragments => 1008,
             Self::MessageTooBig | Self::OutOfMemory => 1009,
             _ => 1002,
@@ -61,6 +63,7 @@ impl fmt::Display for Violation {
             }
             Self::CloseTooShort => "the peer sent a Close frame of one byte",
             Self::ControlTooLong => "the peer sent a control frame over 125 bytes",
+            Self::Deflate => "the peer sent a compressed message that cannot be decompressed",
             Self::FragmentedControl => "the peer sent a fragmented control frame",
             Self::InterleavedMessage => "the peer began a message within another one",
             Self::InvalidUtf8 => "the peer sent text that is not UTF-8",
@@ -91,6 +94,7 @@ mod tests {
             (Violation::CloseCode(999), 1002),
             (Violation::CloseTooShort, 1002),
             (Violation::ControlTooLong, 1002),
+            (Violation::Deflate, 1007),
             (Violation::FragmentedControl, 1002),
             (Violation::InterleavedMessage, 1002),
             (Violation::InvalidUtf8, 1007),

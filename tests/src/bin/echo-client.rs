@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::mpsc;
 
-use tightwire::{Client, CloseEvent, Handler, Message, Socket, Tuning};
+use tightwire::{Client, CloseEvent, Deflate, DeflateMode, Handler, Message, Socket, Tuning};
 
 const AGENT: &str = "tightwire-rust";
 
@@ -32,11 +32,20 @@ impl Handler for Count {
 }
 
 fn main() -> ExitCode {
-    let Some(url) = std::env::args().nth(1) else {
-        let _ = writeln!(std::io::stderr(), "usage: echo-client URL");
-        return ExitCode::from(2);
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let (url, mode) = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [url] => (url, DeflateMode::Auto),
+        ["--deflate-mode", "off", url] => (url, DeflateMode::Off),
+        ["--deflate-mode", "shared", url] => (url, DeflateMode::Shared),
+        ["--deflate-mode", "dedicated", url] => (url, DeflateMode::Dedicated),
+        ["--deflate-mode", "parked", url] => (url, DeflateMode::Parked),
+        _ => {
+            let usage = "usage: echo-client [--deflate-mode off|shared|dedicated|parked] URL";
+            let _ = writeln!(std::io::stderr(), "{usage}");
+            return ExitCode::from(2);
+        }
     };
-    match run(url.trim_end_matches('/')) {
+    match run(url.trim_end_matches('/'), mode) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "echo-client: {error}");
@@ -45,23 +54,25 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(url: &str) -> Result<(), Box<dyn Error>> {
+fn run(url: &str, mode: DeflateMode) -> Result<(), Box<dyn Error>> {
     let (count, counted) = mpsc::channel();
-    visit(&format!("{url}/getCaseCount"), Count { count })?;
+    visit(&format!("{url}/getCaseCount"), mode, Count { count })?;
     let cases: u32 = counted.recv()?.parse()?;
     for case in 1..=cases {
         // How a case ends is for the server to judge.
-        visit(&format!("{url}/runCase?case={case}&agent={AGENT}"), Echo)?;
+        visit(&format!("{url}/runCase?case={case}&agent={AGENT}"), mode, Echo)?;
     }
-    visit(&format!("{url}/updateReports?agent={AGENT}"), Echo)?;
+    visit(&format!("{url}/updateReports?agent={AGENT}"), mode, Echo)?;
     Ok(())
 }
 
 fn visit(
     url: &str,
+    mode: DeflateMode,
     handler: impl Handler + Send + 'static,
 ) -> Result<CloseEvent, tightwire::Error> {
     // The server counts a keep-alive ping as an answer to the case.
-    let tuning = Tuning { ping_interval: None, ..Tuning::default() };
+    let deflate = Deflate { mode, ..Deflate::default() };
+    let tuning = Tuning { ping_interval: None, deflate, ..Tuning::default() };
     Client::new(url)?.tuning(tuning).run(handler)
 }

@@ -10,9 +10,13 @@ use std::time::Duration;
 use lexopt::prelude::*;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tightwire::{EventLoop, Handler, Message, SendError, ServerOptions, ServerTls, Socket};
+use tightwire::{
+    Deflate, DeflateMode, EventLoop, Handler, Message, SendError, ServerOptions, ServerTls, Socket,
+    Tuning,
+};
 
-const USAGE: &str = "usage: echo-server --port P [--mode echo|sink] [--tls CERT KEY] [--deflate]";
+const USAGE: &str = "usage: echo-server --port P [--mode echo|sink] [--tls CERT KEY] [--deflate]
+    [--deflate-mode shared|dedicated|parked] [--deflate-level 1..9] [--deflate-threshold BYTES]";
 /// In `sink` mode messages of this size and more are dropped.
 const SINK: usize = 16;
 
@@ -20,6 +24,7 @@ struct Arguments {
     port: u16,
     sink: bool,
     tls: Option<(PathBuf, PathBuf)>,
+    deflate: Deflate,
 }
 
 /// Sends each message back, or, as a sink, short ones only.
@@ -51,17 +56,21 @@ fn main() -> ExitCode {
 
 fn parse() -> Result<Arguments, Box<dyn Error>> {
     let (mut port, mut sink, mut tls) = (None, false, None);
+    let mut deflate = Deflate::default();
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
             Long("port") => port = Some(number(&parser.value()?)?),
             Long("mode") => sink = mode(&parser.value()?)?,
             Long("tls") => tls = Some((parser.value()?.into(), parser.value()?.into())),
-            Long("deflate") => return Err("--deflate: not built".into()),
+            Long("deflate") => deflate.mode = DeflateMode::Dedicated,
+            Long("deflate-mode") => deflate.mode = deflate_mode(&parser.value()?)?,
+            Long("deflate-level") => deflate.level = parser.value()?.parse()?,
+            Long("deflate-threshold") => deflate.threshold = parser.value()?.parse()?,
             _ => return Err(format!("{}\n{USAGE}", argument.unexpected()).into()),
         }
     }
-    Ok(Arguments { port: port.ok_or(USAGE)?, sink, tls })
+    Ok(Arguments { port: port.ok_or(USAGE)?, sink, tls, deflate })
 }
 
 fn number(port: &OsString) -> Result<u16, String> {
@@ -77,8 +86,18 @@ fn mode(name: &OsString) -> Result<bool, String> {
     }
 }
 
+fn deflate_mode(name: &OsString) -> Result<DeflateMode, String> {
+    match name.to_str() {
+        Some("shared") => Ok(DeflateMode::Shared),
+        Some("dedicated") => Ok(DeflateMode::Dedicated),
+        Some("parked") => Ok(DeflateMode::Parked),
+        _ => Err(format!("--deflate-mode {}: {USAGE}", name.to_string_lossy())),
+    }
+}
+
 fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
-    let mut options = ServerOptions::new(&format!("127.0.0.1:{}", arguments.port))?;
+    let mut options = ServerOptions::new(&format!("127.0.0.1:{}", arguments.port))?
+        .tuning(Tuning { deflate: arguments.deflate, ..Tuning::default() });
     if let Some((cert, key)) = &arguments.tls {
         options = options.tls(ServerTls::from_pem_files(cert, key)?);
     }

@@ -1,9 +1,12 @@
 //! The client's half of the opening handshake (RFC 6455 section 4.1).
 
 use super::error::{HandshakeError, RequestError};
+use super::extension::{Extension, extensions};
 use super::reply::ReplyReader;
-use super::{accept_for, base64, field};
-use crate::config::Tuning;
+use super::{accept_for, base64, deflate, field};
+use crate::config::{Deflate, Tuning};
+use crate::proto::deflate::Agreed;
+use crate::proto::frame::Role;
 use crate::proto::head::{HeadReader, Headers, ResponseHead};
 
 /// Most interim (1xx) responses before the final one.
@@ -32,6 +35,10 @@ pub struct ClientRequest<'a> {
 pub struct Accepted {
     /// The subprotocol, empty for none.
     pub protocol: String,
+    /// The extensions, as the field `Sec-WebSocket-Extensions` lists them; empty for none.
+    pub extensions: String,
+    /// The terms of permessage-deflate, if that is among them.
+    pub deflate: Option<Agreed>,
     /// The fields of the 101 response.
     pub headers: Headers,
 }
@@ -55,6 +62,7 @@ struct Asked {
     /// The only right `Sec-WebSocket-Accept`.
     accept: String,
     protocols: Vec<String>,
+    deflate: Deflate,
 }
 
 #[derive(Debug)]
@@ -77,10 +85,14 @@ impl ClientHandshake {
     ) -> Result<Self, RequestError> {
         request.check()?;
         let key = base64(&request.key);
-        request.write(&key, out);
+        request.write(&key, deflate::offers(&tuning.deflate), out);
         Ok(Self {
             state: State::Head { reader: HeadReader::new(tuning), interim: 0 },
-            asked: Asked { accept: accept_for(&key), protocols: request.protocols.to_vec() },
+            asked: Asked {
+                accept: accept_for(&key),
+                protocols: request.protocols.to_vec(),
+                deflate: tuning.deflate.clone(),
+            },
         })
     }
 
@@ -163,11 +175,24 @@ impl Asked {
         if single("sec-websocket-accept") != Some(self.accept.as_str()) {
             return Err(HandshakeError::WrongAccept);
         }
-        if headers.get_all("sec-websocket-extensions").flat_map(field::elements).next().is_some() {
-            return Err(HandshakeError::UnsolicitedExtension);
-        }
+        let chosen = extensions(&headers).map_err(|_| HandshakeError::MalformedExtensions)?;
+        let deflate = self.chosen_deflate(&chosen)?;
+        let extensions = deflate.and(chosen.first()).map(deflate::normalised).unwrap_or_default();
         let protocol = self.chosen_protocol(&headers)?.to_owned();
-        Ok(Accepted { protocol, headers })
+        Ok(Accepted { protocol, extensions, deflate, headers })
+    }
+
+    /// The server may choose what we offered, and once.
+    fn chosen_deflate(&self, chosen: &[Extension<'_>]) -> Result<Option<Agreed>, HandshakeError> {
+        let offered = self.deflate.mode_for(Role::Client).is_some();
+        match chosen {
+            [] => Ok(None),
+            [answer] if offered && deflate::is_deflate(answer) => {
+                let agreed = deflate::judge(answer, &self.deflate);
+                agreed.map(Some).map_err(HandshakeError::Deflate)
+            }
+            _ => Err(HandshakeError::UnsolicitedExtension),
+        }
     }
 
     /// The subprotocol is one of ours, byte for byte, and there is one if we asked for any.
@@ -240,7 +265,7 @@ impl ClientRequest<'_> {
         Ok(())
     }
 
-    fn write(&self, key: &str, out: &mut Vec<u8>) {
+    fn write(&self, key: &str, extensions: Option<String>, out: &mut Vec<u8>) {
         let is_host = |name: &str| name.eq_ignore_ascii_case("host");
         let host = self.headers.iter().find(|(name, _)| is_host(name));
         for part in ["GET ", self.target, " HTTP/1.1\r\n"] {
@@ -252,6 +277,9 @@ impl ClientRequest<'_> {
         field::write(out, "Connection", "Upgrade");
         field::write(out, "Sec-WebSocket-Key", key);
         field::write(out, "Sec-WebSocket-Version", "13");
+        if let Some(extensions) = extensions {
+            field::write(out, "Sec-WebSocket-Extensions", &extensions);
+        }
         if let Some(origin) = self.origin {
             field::write(out, "Origin", origin);
         }
@@ -326,7 +354,8 @@ mod tests {
         ClientHandshake::start(&REQUEST, &Tuning::default(), &mut out).unwrap();
         let text = "beforeGET /chat?a=b HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\n\
             Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-            Sec-WebSocket-Version: 13\r\n\r\n";
+            Sec-WebSocket-Version: 13\r\n\
+            Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
         assert_eq!(String::from_utf8(out).unwrap(), text);
     }
 
@@ -498,7 +527,7 @@ mod tests {
             (ACCEPT, list.as_str(), WrongAccept),
             (
                 "\r\n\r\n",
-                "\r\nSec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
+                "\r\nSec-WebSocket-Extensions: x-webkit-deflate-frame\r\n\r\n",
                 UnsolicitedExtension,
             ),
             ("\r\n\r\n", "\r\nSec-WebSocket-Extensions: ,x\r\n\r\n", UnsolicitedExtension),

@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::fmt;
 
-use super::HttpReply;
+use super::{DeflateError, HttpReply};
 use crate::proto::head::{HeadError, Malformed};
 
 /// Why a server's response does not open the connection (RFC 6455 section 4.1).
@@ -13,6 +13,8 @@ use crate::proto::head::{HeadError, Malformed};
 pub enum HandshakeError {
     /// More than one subprotocol.
     AmbiguousProtocol,
+    /// The answer to our offer of permessage-deflate is none (RFC 7692 section 5.1).
+    Deflate(DeflateError),
     /// The stream ended before the response did.
     Ended,
     /// A head over `max_head`.
@@ -21,6 +23,8 @@ pub enum HandshakeError {
     HttpVersion,
     /// Not HTTP/1.1 as RFC 9112 writes it.
     Malformed(Malformed),
+    /// `Sec-WebSocket-Extensions` is not a list of extensions (9.1).
+    MalformedExtensions,
     /// `Connection` does not list `upgrade`.
     MissingConnection,
     /// We asked for a subprotocol and the server chose none. RFC 6455 leaves that to the client;
@@ -48,10 +52,12 @@ impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::AmbiguousProtocol => "the server chose more than one subprotocol",
+            Self::Deflate(error) => return error.fmt(f),
             Self::Ended => "the server ended the connection before its response was complete",
             Self::HeadTooLarge => "the response head is larger than max_head",
             Self::HttpVersion => "the server does not speak HTTP/1.1",
             Self::Malformed(malformed) => return malformed.fmt(f),
+            Self::MalformedExtensions => "Sec-WebSocket-Extensions is not a list of extensions",
             Self::MissingConnection => "the response lacks `Connection: Upgrade`",
             Self::MissingProtocol => {
                 "the server chose none of the requested subprotocols (requested ones are required, \

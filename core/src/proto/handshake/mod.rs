@@ -9,7 +9,9 @@
 //! [`is_loopback_host`] are the policy for it.
 
 mod client;
+mod deflate;
 mod error;
+mod extension;
 mod field;
 mod origin;
 mod reply;
@@ -20,10 +22,11 @@ use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
 pub use client::{Accepted, ClientHandshake, ClientRequest, check_protocols};
+pub use deflate::DeflateError;
 pub use error::{HandshakeError, RequestError};
 pub use origin::{is_allowable_origin, is_loopback_host, origin_allowed};
 pub use reply::HttpReply;
-pub use server::{Refusal, Request, ServerHandshake};
+pub use server::{Answer, Refusal, Request, ServerHandshake};
 
 /// The value of `Sec-WebSocket-Accept` that answers a `Sec-WebSocket-Key` (4.2.2).
 #[must_use]
@@ -81,7 +84,9 @@ mod tests {
 
             let chosen = protocols.get(chosen.index(protocols.len().max(1)));
             wire.clear();
-            asked.accept(chosen.map(String::as_str), &fields, &mut wire).unwrap();
+            let answer =
+                Answer { protocol: chosen.map(String::as_str), headers: &fields, ..Answer::default() };
+            asked.accept(&answer, &mut wire).unwrap();
             wire.extend_from_slice(b"\x81\x00");
             let at = cut.index(wire.len() - 2);
             if protocols.is_empty() || chosen.is_some() {

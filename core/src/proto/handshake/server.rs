@@ -4,8 +4,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::error::RequestError;
-use super::{accept_for, field, origin};
-use crate::config::Tuning;
+use super::extension::extensions;
+use super::{accept_for, deflate, field, origin};
+use crate::config::{Deflate, Tuning};
+use crate::proto::deflate::Agreed;
 use crate::proto::head::{Head, HeadError, HeadReader, Headers};
 
 /// The wait for a client's request.
@@ -42,6 +44,17 @@ impl ServerHandshake {
         self.reader = None;
         result
     }
+}
+
+/// What a 101 response says besides that it is one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Answer<'a> {
+    /// The subprotocol, one of those that the client offers.
+    pub protocol: Option<&'a str>,
+    /// The field `Sec-WebSocket-Extensions`, from [`Request::deflate`].
+    pub extensions: Option<&'a str>,
+    /// More fields, as name and value.
+    pub headers: &'a [(String, String)],
 }
 
 /// A request for a WebSocket that keeps every rule of RFC 6455 section 4.2.1.
@@ -92,18 +105,22 @@ impl Request {
             .filter(|protocol| field::is_token(protocol))
     }
 
+    /// The terms of permessage-deflate that we answer the client's offers with, and that answer for
+    /// [`Answer::extensions`] (RFC 7692 section 5.1); `None` if there is no compression.
+    #[must_use]
+    pub fn deflate(&self, deflate: &Deflate) -> Option<(Agreed, String)> {
+        // A list that does not follow the grammar was refused when the request was read.
+        deflate::respond(&extensions(&self.headers).ok()?, deflate)
+    }
+
     /// Appends the 101 response to `out`. From there on the stream carries frames.
     ///
     /// # Errors
     ///
     /// A subprotocol that the client did not offer, or a header that cannot be sent. Then nothing
     /// was written.
-    pub fn accept(
-        &self,
-        protocol: Option<&str>,
-        headers: &[(String, String)],
-        out: &mut Vec<u8>,
-    ) -> Result<(), RequestError> {
+    pub fn accept(&self, answer: &Answer<'_>, out: &mut Vec<u8>) -> Result<(), RequestError> {
+        let Answer { protocol, extensions, headers } = *answer;
         if let Some(chosen) = protocol {
             if !self.protocols().any(|offered| offered == chosen) {
                 return Err(RequestError::ProtocolNotOffered(chosen.to_owned()));
@@ -118,6 +135,9 @@ impl Request {
         field::write(out, "Sec-WebSocket-Accept", &self.accept);
         if let Some(chosen) = protocol {
             field::write(out, "Sec-WebSocket-Protocol", chosen);
+        }
+        if let Some(extensions) = extensions {
+            field::write(out, "Sec-WebSocket-Extensions", extensions);
         }
         for (name, value) in headers {
             field::write(out, name, value);
@@ -141,6 +161,10 @@ impl Request {
             return Err(Refusal::new(400, "the request target must be a path in visible ASCII"));
         }
         check_message(&head.headers)?;
+        if extensions(&head.headers).is_err() {
+            let cause = "Sec-WebSocket-Extensions is not a list of extensions";
+            return Err(Refusal::new(400, cause));
+        }
         let key = check_upgrade(&head.headers)?;
         Ok(Self { target: head.target.to_owned(), accept: accept_for(key), headers: head.headers })
     }
@@ -677,14 +701,18 @@ mod tests {
         ];
         for (protocol, headers, error) in table {
             let mut out = Vec::new();
-            assert_eq!(request.accept(protocol, &headers, &mut out), Err(error));
+            let answer = Answer { protocol, headers: &headers, ..Answer::default() };
+            assert_eq!(request.accept(&answer, &mut out), Err(error));
             assert_eq!(out, b"");
         }
         let mut out = Vec::new();
-        request.accept(Some("superchat"), &field("Set-Cookie", "a=b; c"), &mut out).unwrap();
+        let headers = field("Set-Cookie", "a=b; c");
+        let answer =
+            Answer { protocol: Some("superchat"), extensions: Some("ext"), headers: &headers };
+        request.accept(&answer, &mut out).unwrap();
         let text = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: superchat\r\n\
-            Set-Cookie: a=b; c\r\n\r\n";
+            Sec-WebSocket-Extensions: ext\r\nSet-Cookie: a=b; c\r\n\r\n";
         assert_eq!(String::from_utf8(out).unwrap(), text);
     }
 
