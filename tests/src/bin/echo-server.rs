@@ -65,7 +65,7 @@ fn parse() -> Result<Arguments, Box<dyn Error>> {
             Long("tls") => tls = Some((parser.value()?.into(), parser.value()?.into())),
             Long("deflate") => deflate.mode = DeflateMode::Dedicated,
             Long("deflate-mode") => deflate.mode = deflate_mode(&parser.value()?)?,
-            Long("deflate-level") => deflate.level = parser.value()?.parse()?,
+            Long("deflate-level") => deflate.level = Some(parser.value()?.parse()?),
             Long("deflate-threshold") => deflate.threshold = parser.value()?.parse()?,
             _ => return Err(format!("{}\n{USAGE}", argument.unexpected()).into()),
         }

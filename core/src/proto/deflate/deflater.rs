@@ -6,7 +6,8 @@ use std::sync::Arc;
 use zlib_rs::{Deflate as Compressor, DeflateConfig, DeflateFlush};
 
 use super::{Direction, Keep, Traffic};
-use crate::config::{Deflate, DeflateMode};
+use crate::config::Deflate;
+use crate::proto::frame::Role;
 
 /// Ends everything that was flushed, and is not sent at the end of a message (RFC 7692 section
 /// 7.2.1).
@@ -59,18 +60,18 @@ impl Deflation {
     /// For what we send on these terms.
     pub(in crate::proto) fn new(
         own: Direction,
-        mode: DeflateMode,
         deflate: &Deflate,
+        role: Role,
         traffic: Arc<Traffic>,
     ) -> Self {
         Self {
             settings: Settings {
-                level: deflate.level.clamp(1, 9),
+                level: deflate.level_for(role).clamp(1, 9),
                 memory_level: deflate.memory_level.clamp(1, 9),
                 window_bits: own.window_bits.min(15),
             },
             threshold: deflate.threshold,
-            keep: Keep::new(own, mode),
+            keep: Keep::new(own, deflate.mode),
             compressor: None,
             in_parts: false,
             traffic,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::config::Deflate;
 use crate::proto::assembly::Assembly;
+use crate::proto::frame::Role;
 use crate::proto::violation::Violation;
 
 const MODES: [DeflateMode; 3] = [DeflateMode::Shared, DeflateMode::Dedicated, DeflateMode::Parked];
@@ -50,7 +51,7 @@ impl Pair {
         let traffic = Arc::<Traffic>::default();
         let deflate = Deflate { mode, ..Deflate::default() };
         Self {
-            deflation: Deflation::new(own, mode, &deflate, Arc::clone(&traffic)),
+            deflation: Deflation::new(own, &deflate, Role::Server, Arc::clone(&traffic)),
             deflaters: Deflaters::default(),
             receiving: Receiving::new(mode, window_bits),
             traffic,

@@ -11,8 +11,7 @@ use crate::proto::sender::{Masks, SendError, Shape, shaped};
 impl Session {
     /// From now on messages can be compressed, on these terms.
     pub fn enable_deflate(&mut self, agreed: &Agreed, tuning: &Tuning, traffic: Arc<Traffic>) {
-        let deflate = &tuning.deflate;
-        let deflation = Deflation::new(agreed.own, deflate.mode, deflate, traffic);
+        let deflation = Deflation::new(agreed.own, &tuning.deflate, self.role, traffic);
         self.deflation = Some(Box::new(deflation));
     }
 
