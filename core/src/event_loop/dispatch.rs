@@ -191,10 +191,10 @@ impl Dispatch<'_> {
             self.drained(link);
         }
         link.flags.dirty = false;
-        if link.flags.gone {
+        self.take_buffers_back(&mut conn);
+        if conn.link.flags.gone {
             return self.core.bury(conn);
         }
-        self.take_buffers_back(&mut conn);
         self.core.schedule(&mut conn.link);
         let id = conn.link.id;
         self.core.slots.put(id.slot(), id.generation(), conn);
