@@ -213,9 +213,9 @@ impl From<TlsError> for Error {
 
 impl From<Violation> for Error {
     fn from(violation: Violation) -> Self {
-        let code = match violation.close_code() {
-            1007 => ErrorCode::Utf8,
-            1009 => ErrorCode::TooBig,
+        let code = match violation {
+            Violation::InvalidUtf8 => ErrorCode::Utf8,
+            _ if violation.close_code() == 1009 => ErrorCode::TooBig,
             _ => ErrorCode::Protocol,
         };
         Self::new(Phase::Protocol, code, violation)
