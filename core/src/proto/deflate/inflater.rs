@@ -13,8 +13,9 @@ use crate::proto::violation::Violation;
 
 /// A call of the decompressor makes at most this many bytes, and so many may lie behind the limit.
 const LARGEST_STEP: usize = 64 << 10;
-/// The least room for output that a call gets.
-const SMALLEST_STEP: usize = 1 << 10;
+/// The least room for output that a call gets. Most messages fit, and the fast path of the
+/// decompressor wants some hundred bytes more than it fills.
+const SMALLEST_STEP: usize = 8 << 10;
 /// Final blocks that a message may have, and one more for each 64 bytes of it: each costs a window.
 const FINAL_BLOCKS: usize = 16;
 /// What ends a message, an empty stored block behind it, and the first byte of another one: see
@@ -109,7 +110,7 @@ impl Inflation {
             return Ok(());
         }
         self.compressed += input.len();
-        let mut room = input.len().saturating_mul(4);
+        let mut room = input.len().saturating_mul(8);
         loop {
             if self.ended {
                 if input.is_empty() {
