@@ -53,8 +53,29 @@ extern "C" {
 /* The peer's address and port, for tw_get_str; empty before the connection is open. */
 #define TW_STR_REMOTE 4
 
+/* Compresses this message whatever its size, where compression was agreed upon (RFC 7692). */
+#define TW_DEFLATE 32u
+
 /* Switches a time limit off. */
 #define TW_NEVER 4294967295u
+
+/* No compression: clients do not offer it, servers do not accept it. */
+#define TW_DEFLATE_OFF 1u
+
+/* Keeps nothing: one compressor and one decompressor serve a whole loop, and every message is compressed
+ * by itself (no context takeover, RFC 7692 section 7.1.1).
+ */
+#define TW_DEFLATE_SHARED 2u
+
+/* A compressor (161 KiB) and a decompressor (46 KiB) for each connection, made when its first compressed
+ * message is sent or comes in. The fastest, and small messages become smallest.
+ */
+#define TW_DEFLATE_DEDICATED 3u
+
+/* The last bytes in each direction (4 KiB): compresses as well as TW_DEFLATE_DEDICATED, for more time and
+ * a twentieth of the memory.
+ */
+#define TW_DEFLATE_PARKED 4u
 
 /* Done. */
 #define TW_OK 0
@@ -145,7 +166,7 @@ typedef uint64_t tw_loop;
 /* Trust and keys for TLS. */
 typedef uint64_t tw_tls;
 
-/* Limits and times of a connection. All members zero means all defaults. */
+/* Limits, times and compression of a connection. All members zero means all defaults. */
 typedef struct tw_tuning {
   /* sizeof(tw_tuning) */
   size_t size;
@@ -181,6 +202,27 @@ typedef struct tw_tuning {
   uint32_t max_empty_fragments;
   /* None are defined: 0. */
   uint32_t flags;
+  /* Compression of messages (permessage-deflate, RFC 7692): one of TW_DEFLATE_OFF and its
+   * relatives. 0: clients offer TW_DEFLATE_DEDICATED, servers accept none. The modes differ in what
+   * a connection keeps between two messages; memory is for the default window and memory level.
+   */
+  uint32_t deflate;
+  /* From 1, the fastest, to 9, the smallest output; 1 on a client, 2 on a server. */
+  uint32_t deflate_level;
+  /* Memory of a compressor, from 1 to 9; 5. */
+  uint32_t deflate_memory_level;
+  /* The window of our compressor, base-2 logarithm of bytes, from 9 to 15; 12. The peer may ask for
+   * a smaller one.
+   */
+  uint32_t deflate_window_bits;
+  /* The largest window that the peer is asked to keep to, from 9 to 15; 15, and
+   * `deflate_window_bits` with TW_DEFLATE_PARKED.
+   */
+  uint32_t deflate_peer_window_bits;
+  /* Messages with fewer bytes of payload are sent as they are; 128. 1 compresses every message that
+   * is not empty.
+   */
+  uint32_t deflate_threshold;
 } tw_tuning;
 
 /* A client or server connection. */
@@ -312,6 +354,22 @@ typedef struct tw_client_opts {
   void *user;
 } tw_client_opts;
 
+/* What compression came to on one connection: bytes of the messages that went compressed. Others do not
+ * count.
+ */
+typedef struct tw_stats {
+  /* sizeof(tw_stats) */
+  size_t size;
+  /* Payload of sent messages before compression. */
+  uint64_t deflate_sent;
+  /* The same payload on the wire. */
+  uint64_t deflate_sent_compressed;
+  /* Payload of received messages after decompression. */
+  uint64_t deflate_received;
+  /* The same payload on the wire. */
+  uint64_t deflate_received_compressed;
+} tw_stats;
+
 /* Settings of a loop. All members zero means all defaults. */
 typedef struct tw_loop_opts {
   /* sizeof(tw_loop_opts) */
@@ -422,7 +480,7 @@ tw_status tw_connect(tw_loop id,
                      struct tw_error *error);
 
 /* Queues one whole message (RFC 6455 section 5.6) and returns at once. `flags` is TW_TEXT or
- * TW_BINARY, with TW_NODEFLATE if you like.
+ * TW_BINARY, with TW_NODEFLATE or TW_DEFLATE if you like: without either, `deflate_threshold` decides.
  *
  * TW_OK: the library has a copy of all of it. Anything else: nothing of it was taken. TW_EAGAIN when
  * `max_buffered` payload bytes are queued: wait for `on_drain`; TW_ESTATE while connecting or closing;
@@ -492,6 +550,15 @@ tw_status tw_get_str(tw_ws ws,
                      char *buffer,
                      size_t capacity,
                      size_t *needed);
+
+/* Fills `stats`, whose `size` is set, with counts of the connection; zeros without compression.
+ *
+ * TW_OK; TW_EINVAL for NULL or a bad size; TW_EHANDLE for a dead id. Any thread, any callback except the
+ * connection's own `on_close`.
+ */
+TW_API
+tw_status tw_get_stats(tw_ws ws,
+                       struct tw_stats *stats);
 
 /* Makes a loop; pick one way to drive it: tw_loop_run, tw_loop_poll or tw_loop_start.
  *

@@ -6,7 +6,7 @@ use tightwire::{CloseError, ConnId, Context, Message, MessageKind, ReadyState, R
 
 use crate::callbacks::{TW_BINARY, TW_NODEFLATE, TW_TEXT, tw_ws};
 use crate::current::{self, Inside};
-use crate::edge;
+use crate::edge::{self, SizedStruct};
 use crate::guard;
 use crate::ids::{Kind, Parts};
 use crate::registry;
@@ -27,8 +27,11 @@ pub const TW_STR_EXTENSIONS: c_int = 3;
 /// The peer's address and port, for tw_get_str; empty before the connection is open.
 pub const TW_STR_REMOTE: c_int = 4;
 
+/// Compresses this message whatever its size, where compression was agreed upon (RFC 7692).
+pub const TW_DEFLATE: u32 = 0x20;
+
 /// Queues one whole message (RFC 6455 section 5.6) and returns at once. `flags` is TW_TEXT or
-/// TW_BINARY, with TW_NODEFLATE if you like.
+/// TW_BINARY, with TW_NODEFLATE or TW_DEFLATE if you like: without either, `deflate_threshold` decides.
 ///
 /// TW_OK: the library has a copy of all of it. Anything else: nothing of it was taken. TW_EAGAIN when
 /// `max_buffered` payload bytes are queued: wait for `on_drain`; TW_ESTATE while connecting or closing;
@@ -49,7 +52,7 @@ pub unsafe extern "C" fn tw_send(
     guard::status(|| {
         // SAFETY: the caller vouches for `data`.
         let data = unsafe { edge::bytes(data, len) }?;
-        let kind = match flags & !TW_NODEFLATE {
+        let kind = match flags & !(TW_NODEFLATE | TW_DEFLATE) {
             TW_TEXT => MessageKind::Text,
             TW_BINARY => MessageKind::Binary,
             other if other & TW_MORE != 0 => return Err(TW_EUNSUPPORTED),
@@ -59,6 +62,11 @@ pub unsafe extern "C" fn tw_send(
             return Err(TW_EUTF8);
         }
         let message = Message::from_parts(kind, data);
+        let message = match (flags & TW_DEFLATE != 0, flags & TW_NODEFLATE != 0) {
+            (false, false) => message,
+            (deflate, no_deflate) if deflate != no_deflate => message.compress(deflate),
+            _ => return Err(TW_EINVAL),
+        };
         act(
             ws,
             |context, id| sent(context.send(id, message), context.ready_state(id)),
@@ -214,6 +222,56 @@ pub unsafe extern "C" fn tw_get_str(
         }
         // SAFETY: there is room, as was just checked.
         unsafe { edge::copy_text(&text, buffer) };
+        Ok(())
+    })
+}
+
+/// What compression came to on one connection: bytes of the messages that went compressed. Others do not
+/// count.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct tw_stats {
+    /// sizeof(tw_stats)
+    pub size: usize,
+    /// Payload of sent messages before compression.
+    pub deflate_sent: u64,
+    /// The same payload on the wire.
+    pub deflate_sent_compressed: u64,
+    /// Payload of received messages after decompression.
+    pub deflate_received: u64,
+    /// The same payload on the wire.
+    pub deflate_received_compressed: u64,
+}
+
+// SAFETY: `repr(C)`, the size first, numbers only.
+unsafe impl SizedStruct for tw_stats {
+    const NAME: &'static str = "tw_stats";
+    const V1: usize = size_of::<Self>();
+}
+
+/// Fills `stats`, whose `size` is set, with counts of the connection; zeros without compression.
+///
+/// TW_OK; TW_EINVAL for NULL or a bad size; TW_EHANDLE for a dead id. Any thread, any callback except the
+/// connection's own `on_close`.
+///
+/// # Safety
+///
+/// `stats` is NULL or points at a structure that is as long as its size says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tw_get_stats(ws: tw_ws, stats: *mut tw_stats) -> tw_status {
+    guard::status(|| {
+        // SAFETY: the caller vouches for `stats`.
+        let mut filled = unsafe { edge::sized(stats.cast_const()) }.map_err(|error| error.code())?;
+        let counts = |remote: &Remote| remote.deflate_stats();
+        let found =
+            look(ws, |context, id| context.remote(id).as_ref().map(counts), |r| Some(counts(r)));
+        let found = found.flatten().ok_or(TW_EHANDLE)?;
+        filled.deflate_sent = found.sent;
+        filled.deflate_sent_compressed = found.sent_compressed;
+        filled.deflate_received = found.received;
+        filled.deflate_received_compressed = found.received_compressed;
+        // SAFETY: it was read as this structure, of at least this version.
+        unsafe { edge::refill(stats, &filled) };
         Ok(())
     })
 }

@@ -58,6 +58,19 @@ pub(crate) unsafe fn sized<T: SizedStruct>(from: *const T) -> Result<T, Failure>
     Ok(unsafe { made.assume_init() })
 }
 
+/// Fills a structure that [`sized`] read, as far as the caller's version of it goes.
+///
+/// # Safety
+///
+/// As for [`sized`], which has accepted it; and it may be written to.
+pub(crate) unsafe fn refill<T: SizedStruct>(to: *mut T, made: &T) {
+    let from: *const T = made;
+    // SAFETY: as when it was read.
+    let size = unsafe { to.cast::<usize>().read() }.min(size_of::<T>());
+    // SAFETY: both are at least that long, and they are different objects.
+    unsafe { ptr::copy_nonoverlapping(from.cast::<u8>(), to.cast::<u8>(), size) };
+}
+
 /// The same where NULL means all defaults.
 ///
 /// # Safety

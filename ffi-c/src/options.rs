@@ -1,8 +1,10 @@
 //! Settings that clients and servers share, and those of a loop.
 
+use std::mem::offset_of;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use tightwire::{LoopOptions, Tuning};
+use tightwire::{Deflate, DeflateMode, LoopOptions, Tuning};
 
 use crate::edge::{self, SizedStruct};
 use crate::status::Failure;
@@ -10,7 +12,19 @@ use crate::status::Failure;
 /// Switches a time limit off.
 pub const TW_NEVER: u32 = 0xffff_ffff;
 
-/// Limits and times of a connection. All members zero means all defaults.
+/// No compression: clients do not offer it, servers do not accept it.
+pub const TW_DEFLATE_OFF: u32 = 1;
+/// Keeps nothing: one compressor and one decompressor serve a whole loop, and every message is compressed
+/// by itself (no context takeover, RFC 7692 section 7.1.1).
+pub const TW_DEFLATE_SHARED: u32 = 2;
+/// A compressor (161 KiB) and a decompressor (46 KiB) for each connection, made when its first compressed
+/// message is sent or comes in. The fastest, and small messages become smallest.
+pub const TW_DEFLATE_DEDICATED: u32 = 3;
+/// The last bytes in each direction (4 KiB): compresses as well as TW_DEFLATE_DEDICATED, for more time and
+/// a twentieth of the memory.
+pub const TW_DEFLATE_PARKED: u32 = 4;
+
+/// Limits, times and compression of a connection. All members zero means all defaults.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tw_tuning {
@@ -45,12 +59,29 @@ pub struct tw_tuning {
     pub max_empty_fragments: u32,
     /// None are defined: 0.
     pub flags: u32,
+    /// Compression of messages (permessage-deflate, RFC 7692): one of TW_DEFLATE_OFF and its
+    /// relatives. 0: clients offer TW_DEFLATE_DEDICATED, servers accept none. The modes differ in what
+    /// a connection keeps between two messages; memory is for the default window and memory level.
+    pub deflate: u32,
+    /// From 1, the fastest, to 9, the smallest output; 1 on a client, 2 on a server.
+    pub deflate_level: u32,
+    /// Memory of a compressor, from 1 to 9; 5.
+    pub deflate_memory_level: u32,
+    /// The window of our compressor, base-2 logarithm of bytes, from 9 to 15; 12. The peer may ask for
+    /// a smaller one.
+    pub deflate_window_bits: u32,
+    /// The largest window that the peer is asked to keep to, from 9 to 15; 15, and
+    /// `deflate_window_bits` with TW_DEFLATE_PARKED.
+    pub deflate_peer_window_bits: u32,
+    /// Messages with fewer bytes of payload are sent as they are; 128. 1 compresses every message that
+    /// is not empty.
+    pub deflate_threshold: u32,
 }
 
 // SAFETY: `repr(C)`, the size first, numbers only.
 unsafe impl SizedStruct for tw_tuning {
     const NAME: &'static str = "tw_tuning";
-    const V1: usize = size_of::<Self>();
+    const V1: usize = offset_of!(Self, deflate);
 }
 
 impl tw_tuning {
@@ -80,7 +111,49 @@ impl tw_tuning {
             write_timeout: time(given.write_timeout_ms, default.write_timeout),
             ping_interval: time(given.ping_interval_ms, default.ping_interval),
             ping_timeout: time(given.ping_timeout_ms, default.ping_timeout),
+            deflate: given.deflate(default.deflate)?,
         })
+    }
+
+    fn deflate(&self, default: Deflate) -> Result<Deflate, Failure> {
+        let mode = match self.deflate {
+            0 => DeflateMode::Auto,
+            TW_DEFLATE_OFF => DeflateMode::Off,
+            TW_DEFLATE_SHARED => DeflateMode::Shared,
+            TW_DEFLATE_DEDICATED => DeflateMode::Dedicated,
+            TW_DEFLATE_PARKED => DeflateMode::Parked,
+            other => {
+                let cause = format_args!("tw_tuning.deflate is {other}: unknown mode");
+                return Err(Failure::argument(cause));
+            }
+        };
+        let memory_level = ranged("deflate_memory_level", self.deflate_memory_level, 1..=9)?;
+        let window_bits = ranged("deflate_window_bits", self.deflate_window_bits, 9..=15)?;
+        Ok(Deflate {
+            mode,
+            level: ranged("deflate_level", self.deflate_level, 1..=9)?,
+            memory_level: memory_level.unwrap_or(default.memory_level),
+            window_bits: window_bits.unwrap_or(default.window_bits),
+            peer_window_bits: ranged(
+                "deflate_peer_window_bits",
+                self.deflate_peer_window_bits,
+                9..=15,
+            )?,
+            threshold: bytes(self.deflate_threshold.into(), default.threshold),
+        })
+    }
+}
+
+/// A small number within its range; 0 is the default.
+fn ranged(name: &str, given: u32, range: RangeInclusive<u8>) -> Result<Option<u8>, Failure> {
+    match u8::try_from(given) {
+        Ok(0) => Ok(None),
+        Ok(value) if range.contains(&value) => Ok(Some(value)),
+        _ => {
+            let (first, last) = (range.start(), range.end());
+            let cause = format_args!("tw_tuning.{name} is {given}, not from {first} to {last}");
+            Err(Failure::argument(cause))
+        }
     }
 }
 
@@ -177,10 +250,50 @@ mod tests {
 
     #[test]
     fn sizes_that_cannot_be_are_refused() {
-        for size in [0, 1, size_of::<tw_tuning>() - 1, usize::MAX] {
+        for size in [0, 1, tw_tuning::V1 - 1, usize::MAX] {
             let failure = read(&tw_tuning { size, ..blank() }).unwrap_err();
             assert_eq!(failure.code(), TW_EINVAL, "size {size}");
         }
+    }
+
+    #[test]
+    fn compression_is_read_and_checked() {
+        let given = tw_tuning {
+            deflate: TW_DEFLATE_PARKED,
+            deflate_level: 9,
+            deflate_memory_level: 1,
+            deflate_window_bits: 15,
+            deflate_peer_window_bits: 9,
+            deflate_threshold: 1,
+            ..blank()
+        };
+        let expected = Deflate {
+            mode: DeflateMode::Parked,
+            level: Some(9),
+            memory_level: 1,
+            window_bits: 15,
+            peer_window_bits: Some(9),
+            threshold: 1,
+        };
+        assert_eq!(read(&given).unwrap().deflate, expected);
+        for (given, name) in [
+            (tw_tuning { deflate: 5, ..blank() }, "tw_tuning.deflate is 5"),
+            (tw_tuning { deflate_level: 10, ..blank() }, "deflate_level is 10, not from 1 to 9"),
+            (tw_tuning { deflate_memory_level: 300, ..blank() }, "deflate_memory_level is 300"),
+            (tw_tuning { deflate_window_bits: 8, ..blank() }, "deflate_window_bits is 8"),
+            (tw_tuning { deflate_peer_window_bits: 16, ..blank() }, "peer_window_bits is 16"),
+        ] {
+            let failure = read(&given).unwrap_err();
+            assert_eq!(failure.code(), TW_EINVAL);
+            assert!(format!("{failure:?}").contains(name), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn a_structure_from_before_compression_still_does() {
+        let old = tw_tuning { size: tw_tuning::V1, deflate: 77, max_fields: 3, ..blank() };
+        let tuning = read(&old).unwrap();
+        assert_eq!((tuning.max_fields, tuning.deflate), (3, Deflate::default()));
     }
 
     #[test]
