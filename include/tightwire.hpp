@@ -144,6 +144,13 @@ public:
     tw_status try_send(std::uint32_t flags, const void *data, std::size_t size) const noexcept {
         return tw_send(id_.value, flags, data, size);
     }
+    /// As send(), but compressed whatever the size (true) or never (false), where compression was agreed upon.
+    void send(const std::string &text, bool compress) const {
+        detail::check(try_send(TW_TEXT | (compress ? TW_DEFLATE : TW_NODEFLATE), text.data(), text.size()));
+    }
+    void send(const void *data, std::size_t size, bool compress) const {
+        detail::check(try_send(TW_BINARY | (compress ? TW_DEFLATE : TW_NODEFLATE), data, size));
+    }
     void ping(const std::string &payload = std::string()) const {
         detail::check(tw_ping(id_.value, payload.data(), payload.size()));
     }
@@ -163,6 +170,13 @@ public:
     std::string protocol() const { return detail::text_of(id_.value, TW_STR_PROTOCOL); }
     std::string extensions() const { return detail::text_of(id_.value, TW_STR_EXTENSIONS); }
     std::string remote() const { return detail::text_of(id_.value, TW_STR_REMOTE); }
+    /// Bytes before and after compression; zeros without it, and on a connection that is gone.
+    tw_stats stats() const noexcept {
+        tw_stats counts = tw_stats();
+        counts.size = sizeof counts;
+        tw_get_stats(id_.value, &counts);
+        return counts;
+    }
 
 protected:
     ws_id id_;

@@ -7,6 +7,7 @@
 #define AGENT "tightwire-c"
 
 static tw_loop loop;
+static uint32_t deflate; /* one of TW_DEFLATE_OFF and its relatives */
 
 struct visit {
     int opened;
@@ -63,6 +64,7 @@ static struct visit visit(const char *base, const char *path, int counting)
     events.on_message = counting ? on_count : on_message;
     events.on_close = on_close;
     tuning.ping_interval_ms = TW_NEVER; /* Autobahn counts pings against a case */
+    tuning.deflate = deflate;
     options.url = url;
     options.tuning = &tuning;
     options.events = &events;
@@ -75,6 +77,26 @@ static struct visit visit(const char *base, const char *path, int counting)
     return state;
 }
 
+/* Takes `--deflate-mode MODE`, if it is there, out of the arguments. */
+static int read_mode(int *argc, char ***argv)
+{
+    static const char *const names[] = {"off", "shared", "dedicated", "parked"};
+    static const uint32_t modes[] = {TW_DEFLATE_OFF, TW_DEFLATE_SHARED, TW_DEFLATE_DEDICATED, TW_DEFLATE_PARKED};
+    size_t i;
+
+    if (*argc < 3 || strcmp((*argv)[1], "--deflate-mode") != 0) {
+        return 1;
+    }
+    for (i = 0; i < 4; i++) {
+        if (strcmp(names[i], (*argv)[2]) == 0) {
+            deflate = modes[i];
+        }
+    }
+    *argc -= 2;
+    *argv += 2;
+    return deflate != 0;
+}
+
 int main(int argc, char **argv)
 {
     char base[256], path[64];
@@ -82,8 +104,8 @@ int main(int argc, char **argv)
     size_t len;
     long i, count;
 
-    if (argc != 2 || strlen(argv[1]) >= sizeof base) {
-        fprintf(stderr, "usage: echo-client-c URL\n");
+    if (!read_mode(&argc, &argv) || argc != 2 || strlen(argv[1]) >= sizeof base) {
+        fprintf(stderr, "usage: echo-client-c [--deflate-mode off|shared|dedicated|parked] URL\n");
         return 2;
     }
     strcpy(base, argv[1]);

@@ -32,10 +32,26 @@ static int usage(const char *what, const char *detail)
     return 2;
 }
 
+/* The number of a mode, or 0. */
+static uint32_t mode_of(const char *name)
+{
+    static const char *const names[] = {"shared", "dedicated", "parked"};
+    static const uint32_t modes[] = {TW_DEFLATE_SHARED, TW_DEFLATE_DEDICATED, TW_DEFLATE_PARKED};
+    size_t i;
+
+    for (i = 0; i < 3; i++) {
+        if (strcmp(names[i], name) == 0) {
+            return modes[i];
+        }
+    }
+    return 0;
+}
+
 struct settings {
     long port;
     void (*on_message)(tw_ws ws, void *user, const tw_msg *message);
     const char *cert, *key;
+    tw_tuning tuning;
 };
 
 static int read_arguments(int argc, char **argv, struct settings *settings)
@@ -61,7 +77,16 @@ static int read_arguments(int argc, char **argv, struct settings *settings)
             settings->cert = argv[++i];
             settings->key = argv[++i];
         } else if (strcmp(argv[i], "--deflate") == 0) {
-            return usage("--deflate: not built", "");
+            settings->tuning.deflate = TW_DEFLATE_DEDICATED;
+        } else if (strcmp(argv[i], "--deflate-mode") == 0 && i + 1 < argc) {
+            settings->tuning.deflate = mode_of(argv[++i]);
+            if (settings->tuning.deflate == 0) {
+                return usage("--deflate-mode: use shared, dedicated or parked, not ", argv[i]);
+            }
+        } else if (strcmp(argv[i], "--deflate-level") == 0 && i + 1 < argc) {
+            settings->tuning.deflate_level = (uint32_t)strtoul(argv[++i], NULL, 10);
+        } else if (strcmp(argv[i], "--deflate-threshold") == 0 && i + 1 < argc) {
+            settings->tuning.deflate_threshold = (uint32_t)strtoul(argv[++i], NULL, 10);
         } else {
             return usage("unknown or incomplete argument: ", argv[i]);
         }
@@ -71,7 +96,7 @@ static int read_arguments(int argc, char **argv, struct settings *settings)
 
 int main(int argc, char **argv)
 {
-    struct settings settings = {-1, echo, NULL, NULL};
+    struct settings settings = {-1, echo, NULL, NULL, {.size = sizeof(tw_tuning)}};
     tw_events events = {.size = sizeof events};
     tw_server_opts options = {.size = sizeof options, .events = &events};
     tw_tls_opts identity = {.size = sizeof identity};
@@ -91,6 +116,7 @@ int main(int argc, char **argv)
     }
     snprintf(address, sizeof address, "%s://127.0.0.1:%ld", options.tls ? "wss" : "ws", settings.port);
     options.listen = address;
+    options.tuning = &settings.tuning;
     if (tw_loop_new(NULL, &loop, &error) || tw_listen(loop, &options, &server, &error)) {
         fprintf(stderr, "echo-server-c: %s\n", error.text);
         return 1;

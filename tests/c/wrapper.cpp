@@ -191,7 +191,44 @@ static void the_loop_may_go_first() {
     ws.close();
 }
 
+static void compression_is_chosen_and_counted() {
+    tw::loop loop;
+    tw::server server;
+    tw_tuning tuning = tw_tuning();
+    tuning.size = sizeof tuning;
+    tuning.deflate = TW_DEFLATE_SHARED;
+    tw_server_opts options = tw_server_opts();
+    options.tuning = &tuning;
+    int echoes = 0;
+    server.onmessage = [&](tw::connection peer, const tw::message &m) { peer.send(m); };
+    server.listen(loop, "ws://127.0.0.1:0", options);
+    tw::websocket ws;
+    const std::string text(1000, 'x');
+    ws.onopen = [&](const tw::open_event &event) {
+        CHECK(event.extensions().find("permessage-deflate") == 0);
+        ws.send(text, false);
+        CHECK(ws.stats().deflate_sent == 0);
+        ws.send(text.substr(0, 10), true);
+        CHECK(ws.stats().deflate_sent == 10);
+        ws.send(text);
+        CHECK(ws.stats().deflate_sent == 1010);
+        CHECK(ws.stats().deflate_sent_compressed < 100);
+    };
+    ws.onmessage = [&](const tw::message &) {
+        if (++echoes == 3) {
+            CHECK(ws.stats().deflate_received == 2000);
+            ws.close(1000);
+        }
+    };
+    ws.onclose = [&](const tw::close_event &) { loop.stop(); };
+    ws.connect(loop, url_of(server));
+    loop.run();
+    CHECK(echoes == 3);
+    CHECK(ws.stats().deflate_sent == 0);
+}
+
 int main() {
+    compression_is_chosen_and_counted();
     conversation();
     errors_are_exceptions();
     a_failure_is_told();
