@@ -130,9 +130,9 @@ valgrind: setup $(TESTEES_C) ## C server and C client under valgrind
 	@$(STEP) "test: C under valgrind" --need valgrind,openssl $(PY) $(S)/valgrind.py
 interop: setup rust-release $(TESTEES_C) python-ext ## against websockets, npm ws and OpenSSL, both roles
 	@$(STEP) "test: interop" --need node,npm,openssl,gcc,g++ $(PY) -m pytest -q -n 2 tests/interop
-autobahn: setup rust-release $(TESTEES_C) python-ext ## Autobahn cases 1-7, 9 and 10, five testees
+autobahn: setup rust-release $(TESTEES_C) python-ext ## Autobahn cases 1-7, 9, 10 and 27 of 12 and 13, five testees
 	@$(STEP) "test: Autobahn" $(PY) tests/autobahn/run.py
-autobahn-full: setup rust-release $(TESTEES_C) python-ext ## all 517 Autobahn cases
+autobahn-full: setup rust-release $(TESTEES_C) python-ext ## all 517 Autobahn cases, and compression in every mode
 	@$(PY) tests/autobahn/run.py --full
 fuzz: ## each fuzz target for TIME seconds (20)
 	@core/fuzz/run.sh $(TIME)

@@ -53,7 +53,9 @@ extern "C" {
 /* The peer's address and port, for tw_get_str; empty before the connection is open. */
 #define TW_STR_REMOTE 4
 
-/* Compresses this message whatever its size, where compression was agreed upon (RFC 7692). */
+/* Compresses this message whatever its size and even if that makes it larger, where compression was
+ * agreed upon (RFC 7692).
+ */
 #define TW_DEFLATE 32u
 
 /* Switches a time limit off. */
@@ -480,7 +482,8 @@ tw_status tw_connect(tw_loop id,
                      struct tw_error *error);
 
 /* Queues one whole message (RFC 6455 section 5.6) and returns at once. `flags` is TW_TEXT or
- * TW_BINARY, with TW_NODEFLATE or TW_DEFLATE if you like: without either, `deflate_threshold` decides.
+ * TW_BINARY, with TW_NODEFLATE or TW_DEFLATE if you like: without either, `deflate_threshold` decides, and what
+ * compression would make larger goes as it is.
  *
  * TW_OK: the library has a copy of all of it. Anything else: nothing of it was taken. TW_EAGAIN when
  * `max_buffered` payload bytes are queued: wait for `on_drain`; TW_ESTATE while connecting or closing;

@@ -27,11 +27,13 @@ pub const TW_STR_EXTENSIONS: c_int = 3;
 /// The peer's address and port, for tw_get_str; empty before the connection is open.
 pub const TW_STR_REMOTE: c_int = 4;
 
-/// Compresses this message whatever its size, where compression was agreed upon (RFC 7692).
+/// Compresses this message whatever its size and even if that makes it larger, where compression was
+/// agreed upon (RFC 7692).
 pub const TW_DEFLATE: u32 = 0x20;
 
 /// Queues one whole message (RFC 6455 section 5.6) and returns at once. `flags` is TW_TEXT or
-/// TW_BINARY, with TW_NODEFLATE or TW_DEFLATE if you like: without either, `deflate_threshold` decides.
+/// TW_BINARY, with TW_NODEFLATE or TW_DEFLATE if you like: without either, `deflate_threshold` decides, and what
+/// compression would make larger goes as it is.
 ///
 /// TW_OK: the library has a copy of all of it. Anything else: nothing of it was taken. TW_EAGAIN when
 /// `max_buffered` payload bytes are queued: wait for `on_drain`; TW_ESTATE while connecting or closing;
@@ -261,7 +263,8 @@ unsafe impl SizedStruct for tw_stats {
 pub unsafe extern "C" fn tw_get_stats(ws: tw_ws, stats: *mut tw_stats) -> tw_status {
     guard::status(|| {
         // SAFETY: the caller vouches for `stats`.
-        let mut filled = unsafe { edge::sized(stats.cast_const()) }.map_err(|error| error.code())?;
+        let mut filled =
+            unsafe { edge::sized(stats.cast_const()) }.map_err(|error| error.code())?;
         let counts = |remote: &Remote| remote.deflate_stats();
         let found =
             look(ws, |context, id| context.remote(id).as_ref().map(counts), |r| Some(counts(r)));

@@ -34,7 +34,8 @@ static void on_count(tw_ws ws, void *user, const tw_msg *message)
 static void on_message(tw_ws ws, void *user, const tw_msg *message)
 {
     (void)user;
-    tw_send(ws, message->flags, message->data, message->len);
+    /* The server cannot take an uncompressed answer in its cases of compression. */
+    tw_send(ws, message->flags | TW_DEFLATE, message->data, message->len);
 }
 
 static void on_close(tw_ws ws, void *user, const tw_close_ev *closed)

@@ -6,11 +6,12 @@
 #include <tightwire.h>
 
 static tw_loop loop;
+static uint32_t compress_all; /* TW_DEFLATE with --deflate-threshold 0 */
 
 static void echo(tw_ws ws, void *user, const tw_msg *message)
 {
     (void)user;
-    tw_send(ws, message->flags, message->data, message->len);
+    tw_send(ws, message->flags | compress_all, message->data, message->len);
 }
 
 static void sink(tw_ws ws, void *user, const tw_msg *message)
@@ -86,7 +87,10 @@ static int read_arguments(int argc, char **argv, struct settings *settings)
         } else if (strcmp(argv[i], "--deflate-level") == 0 && i + 1 < argc) {
             settings->tuning.deflate_level = (uint32_t)strtoul(argv[++i], NULL, 10);
         } else if (strcmp(argv[i], "--deflate-threshold") == 0 && i + 1 < argc) {
-            settings->tuning.deflate_threshold = (uint32_t)strtoul(argv[++i], NULL, 10);
+            uint32_t bytes = (uint32_t)strtoul(argv[++i], NULL, 10);
+
+            settings->tuning.deflate_threshold = bytes;
+            compress_all = bytes ? 0 : TW_DEFLATE;
         } else {
             return usage("unknown or incomplete argument: ", argv[i]);
         }

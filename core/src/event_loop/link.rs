@@ -157,8 +157,10 @@ impl Link {
             return Err(SendError::Closed);
         }
         let (kind, data) = (message.kind(), message.data());
-        if self.session.deflates(data.len(), message.compress_wish()) {
-            self.session.send_deflated(kind, data, deflaters, masks)?;
+        let wish = message.compress_wish();
+        if self.session.deflates(data.len(), wish) {
+            let forced = wish == Some(true);
+            self.session.send_deflated(kind, data, forced, deflaters, masks)?;
         } else if data.len() >= THROUGH && self.can_send_through() {
             self.session.begin_send_through(kind, data.len())?;
             self.send_through(data, now, masks, scratch);

@@ -29,9 +29,10 @@ impl<'a> Message<'a> {
         Self { kind, data, compress: None }
     }
 
-    /// Compresses this message whatever its size, or never, on a connection that agreed upon
-    /// permessage-deflate (RFC 7692). What is compressed already, such as images, is better sent as
-    /// it is.
+    /// Compresses this message whatever its size and even if that makes it larger, or never, on a
+    /// connection that agreed upon permessage-deflate (RFC 7692). Without this, the threshold decides
+    /// and what would become larger goes as it is. What is compressed already, such as images, is
+    /// better sent with `false`.
     #[must_use]
     pub fn compress(self, compress: bool) -> Self {
         Self { compress: Some(compress), ..self }

@@ -13,7 +13,8 @@ struct Echo;
 
 impl Handler for Echo {
     fn on_message(&mut self, ws: &mut Socket<'_>, message: Message<'_>) {
-        ws.send(message).ok();
+        // The server cannot take an uncompressed answer in its cases of compression.
+        ws.send(message.compress(true)).ok();
     }
 }
 

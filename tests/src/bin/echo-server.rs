@@ -30,6 +30,8 @@ struct Arguments {
 /// Sends each message back, or, as a sink, short ones only.
 struct Echo {
     sink: bool,
+    /// Also what compression makes larger: the threshold is 0.
+    compress_all: bool,
 }
 
 impl Handler for Echo {
@@ -37,6 +39,7 @@ impl Handler for Echo {
         if self.sink && message.data().len() >= SINK {
             return;
         }
+        let message = if self.compress_all { message.compress(true) } else { message };
         // A client that takes nothing while it sends is not worth the memory.
         if let Err(SendError::Full { .. }) = ws.send(message) {
             ws.abort();
@@ -96,13 +99,14 @@ fn deflate_mode(name: &OsString) -> Result<DeflateMode, String> {
 }
 
 fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    let compress_all = arguments.deflate.threshold == 0;
     let mut options = ServerOptions::new(&format!("127.0.0.1:{}", arguments.port))?
         .tuning(Tuning { deflate: arguments.deflate, ..Tuning::default() });
     if let Some((cert, key)) = &arguments.tls {
         options = options.tls(ServerTls::from_pem_files(cert, key)?);
     }
     let mut event_loop = EventLoop::new()?;
-    let server = event_loop.listen(&options, Echo { sink: arguments.sink })?;
+    let server = event_loop.listen(&options, Echo { sink: arguments.sink, compress_all })?;
     if arguments.port == 0 {
         let port = event_loop.context().server_port(server).unwrap_or_default();
         let mut stdout = std::io::stdout();

@@ -89,10 +89,11 @@ impl Deflation {
         self.in_parts
     }
 
-    /// Compresses a whole message.
+    /// Compresses a whole message; if `forced`, also where that makes it larger.
     pub(in crate::proto) fn message<'a>(
         &mut self,
         payload: &[u8],
+        forced: bool,
         loops: &'a mut Deflaters,
     ) -> Deflated<'a> {
         if payload.is_empty() {
@@ -106,7 +107,7 @@ impl Deflation {
         let made = loops.out.get(..made).unwrap_or_default();
         let made = made.strip_suffix(&TAIL).unwrap_or(made);
         // A compressor of its own has seen the message, so the peer must see it, too.
-        if made.len() >= payload.len() && !owned {
+        if made.len() >= payload.len() && !owned && !forced {
             return Deflated::Larger;
         }
         if let Keep::Window(window) = &mut self.keep {

@@ -60,7 +60,7 @@ impl Pair {
 
     /// What goes over the wire; `None` for a message that is better sent as it is.
     fn compress(&mut self, message: &[u8]) -> Option<Vec<u8>> {
-        match self.deflation.message(message, &mut self.deflaters) {
+        match self.deflation.message(message, false, &mut self.deflaters) {
             Deflated::Smaller(bytes) => Some(bytes.to_vec()),
             Deflated::Larger => None,
         }

@@ -24,7 +24,8 @@ impl Session {
         })
     }
 
-    /// Queues a whole message, compressed if that makes it smaller. Text has to be valid UTF-8.
+    /// Queues a whole message, compressed if that makes it smaller or if it is `forced`. Text has to
+    /// be valid UTF-8.
     ///
     /// # Errors
     ///
@@ -33,12 +34,13 @@ impl Session {
         &mut self,
         kind: MessageKind,
         payload: &[u8],
+        forced: bool,
         deflaters: &mut Deflaters,
         masks: &mut dyn Masks,
     ) -> Result<(), SendError> {
         self.check_send()?;
         let Some(deflation) = &mut self.deflation else { return self.send(kind, payload, masks) };
-        let (data, compressed) = match deflation.message(payload, deflaters) {
+        let (data, compressed) = match deflation.message(payload, forced, deflaters) {
             Deflated::Smaller(data) => (data, true),
             Deflated::Larger => (payload, false),
         };
