@@ -45,6 +45,21 @@ impl Assembly {
         Ok(self.room.get_mut(self.filled..end).unwrap_or_default())
     }
 
+    /// Room for the next `count` bytes of at most `most` in all: doubling does not overshoot that.
+    pub(super) fn space_within(
+        &mut self,
+        count: usize,
+        most: usize,
+    ) -> Result<&mut [u8], Violation> {
+        let needed = self.filled + count;
+        if needed > self.room.capacity() {
+            let capacity = needed.max(self.room.capacity().saturating_mul(2).min(most));
+            let more = capacity - self.room.len();
+            self.room.try_reserve_exact(more).map_err(|_| Violation::OutOfMemory)?;
+        }
+        self.space(count)
+    }
+
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
         self.room.capacity()

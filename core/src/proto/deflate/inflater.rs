@@ -168,7 +168,8 @@ impl Inflation {
         let left = limit.saturating_sub(out.len() as u64).saturating_add(1);
         let room = room.clamp(SMALLEST_STEP, LARGEST_STEP);
         let room = usize::try_from(left).map_or(room, |left| room.min(left));
-        let space = out.space(room)?;
+        let most = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
+        let space = out.space_within(room, most)?;
         let (used, made, status) = inflate(inflater, input, space, InflateFlush::NoFlush)?;
         out.advance(made);
         if out.len() as u64 > limit {
