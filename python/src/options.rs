@@ -1,12 +1,13 @@
 //! Keyword arguments, checked and put into the core's terms.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyMapping, PyString};
-use tightwire::Tuning;
+use pyo3::types::{PyBool, PyBytes, PyMapping, PyString};
 use tightwire::proto::handshake::{ClientHandshake, ClientRequest};
+use tightwire::{Deflate, DeflateMode, Tuning};
 
 use crate::convert::text_of;
 use crate::error::syntax;
@@ -17,14 +18,19 @@ pub(crate) type Limits = (usize, usize, usize, usize);
 /// Seconds of silence before a ping, and seconds to wait for anything after it.
 pub(crate) type Heartbeat = (f64, f64);
 
-/// Limits and times of a connection. `None` switches a time off.
+/// `tightwire.Deflate`: mode, level, memory level, both windows and the threshold.
+type DeflateTuple = (String, Option<i64>, i64, i64, Option<i64>, usize);
+
+/// Limits, times and compression of a connection. `None` switches a time off.
 pub(crate) fn tuning(
     timeout: Option<f64>,
     close_timeout: Option<f64>,
     heartbeat: Option<Heartbeat>,
     limits: Option<Limits>,
+    compression: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Tuning> {
     let mut tuning = Tuning {
+        deflate: deflate(compression)?,
         open_timeout: duration("timeout", timeout)?,
         close_timeout: duration("close_timeout", close_timeout)?,
         ping_interval: duration("heartbeat", heartbeat.map(|(interval, _)| interval))?,
@@ -35,6 +41,49 @@ pub(crate) fn tuning(
         tuning = Tuning { max_message, max_send_buffer, max_head, max_fields, ..tuning };
     }
     Ok(tuning)
+}
+
+/// `Deflate(...)`; True is its defaults and None those of the role.
+fn deflate(value: Option<&Bound<'_, PyAny>>) -> PyResult<Deflate> {
+    let default = Deflate::default();
+    let Some(value) = value else { return Ok(default) };
+    if let Ok(wanted) = value.cast::<PyBool>() {
+        let mode = if wanted.is_true() { DeflateMode::Dedicated } else { DeflateMode::Off };
+        return Ok(Deflate { mode, ..default });
+    }
+    let Ok((mode, level, memory_level, window_bits, peer_window_bits, threshold)) =
+        value.extract::<DeflateTuple>()
+    else {
+        let text = format!("compression: Deflate(...), a bool or None expected, not {value:?}");
+        return Err(PyTypeError::new_err(text));
+    };
+    let mode = match mode.as_str() {
+        "shared" => DeflateMode::Shared,
+        "dedicated" => DeflateMode::Dedicated,
+        "parked" => DeflateMode::Parked,
+        _ => {
+            let text = format!("mode: \"shared\", \"dedicated\" or \"parked\", not {mode:?}");
+            return Err(PyValueError::new_err(text));
+        }
+    };
+    let ranged = |name: &str, value: i64, range: RangeInclusive<i64>| {
+        if range.contains(&value) {
+            return Ok(u8::try_from(value)?);
+        }
+        let (first, last) = (range.start(), range.end());
+        let text = format!("{name}: a number from {first} to {last} expected, not {value}");
+        Err(PyValueError::new_err(text))
+    };
+    Ok(Deflate {
+        mode,
+        level: level.map(|level| ranged("level", level, 1..=9)).transpose()?,
+        memory_level: ranged("memory_level", memory_level, 1..=9)?,
+        window_bits: ranged("window_bits", window_bits, 9..=15)?,
+        peer_window_bits: peer_window_bits
+            .map(|bits| ranged("peer_window_bits", bits, 9..=15))
+            .transpose()?,
+        threshold,
+    })
 }
 
 fn duration(argument: &str, seconds: Option<f64>) -> PyResult<Option<Duration>> {

@@ -41,6 +41,12 @@ pub(crate) fn coroutine_type(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     TYPE.import(py, "types", "CoroutineType")
 }
 
+/// `tightwire.Stats`.
+pub(crate) fn stats_class(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    CLASS.import(py, "tightwire._options", "Stats")
+}
+
 /// `from_core(...)`: the exception for an error of the core.
 pub(crate) fn exception_from_core(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();

@@ -94,7 +94,7 @@ impl Server {
 #[pyo3(signature = (
     handler, host = "127.0.0.1", port = 0, *, tls = None, protocols = None, origins = None,
     hosts = None, max_connections = None, timeout = 10.0, close_timeout = 5.0, heartbeat = (20.0, 20.0),
-    limits = None, r#loop = None
+    limits = None, compression = None, r#loop = None
 ))]
 #[expect(clippy::too_many_arguments, reason = "the keywords of a constructor")]
 pub(crate) fn serve(
@@ -111,6 +111,7 @@ pub(crate) fn serve(
     close_timeout: Option<f64>,
     heartbeat: Option<Heartbeat>,
     limits: Option<Limits>,
+    compression: Option<&Bound<'_, PyAny>>,
     r#loop: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Server> {
     if !handler.is_callable() {
@@ -123,7 +124,7 @@ pub(crate) fn serve(
         .protocols(options::names("protocols", protocols)?)
         .origins(options::names("origins", origins)?)
         .hosts(options::names("hosts", hosts)?)
-        .tuning(options::tuning(timeout, close_timeout, heartbeat, limits)?);
+        .tuning(options::tuning(timeout, close_timeout, heartbeat, limits, compression)?);
     if let Some(tls) = tls {
         let wrong = |_| PyTypeError::new_err("tls: TLS(...) or None expected");
         server = server.tls(tls.cast::<Tls>().map_err(wrong)?.get().server()?);

@@ -110,7 +110,8 @@ impl WebSocket {
 
     #[pyo3(signature = (
         url, protocols = None, *, headers = None, origin = None, tls = None, timeout = 10.0,
-        close_timeout = 5.0, heartbeat = (20.0, 20.0), limits = None, r#loop = None
+        close_timeout = 5.0, heartbeat = (20.0, 20.0), limits = None, compression = None,
+        r#loop = None
     ))]
     #[expect(clippy::too_many_arguments, reason = "the keywords of a constructor")]
     fn __init__(
@@ -124,6 +125,7 @@ impl WebSocket {
         close_timeout: Option<f64>,
         heartbeat: Option<Heartbeat>,
         limits: Option<Limits>,
+        compression: Option<&Bound<'_, PyAny>>,
         r#loop: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let py = slf.py();
@@ -147,7 +149,8 @@ impl WebSocket {
                 client = client.tls_name(name);
             }
         }
-        let client = client.tuning(options::tuning(timeout, close_timeout, heartbeat, limits)?);
+        let tuning = options::tuning(timeout, close_timeout, heartbeat, limits, compression)?;
+        let client = client.tuning(tuning);
         let current = python::current_loop(py)?.call1((r#loop,))?;
         Self::connect(slf, &client, current.cast::<Loop>()?.get())
     }
@@ -170,6 +173,14 @@ impl WebSocket {
     fn extensions(&self) -> PyResult<&str> {
         let connection = self.started()?;
         Ok(if connection.was_opened() { connection.remote().extensions() } else { "" })
+    }
+
+    /// What compression came to so far.
+    #[getter]
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let stats = self.started()?.remote().deflate_stats();
+        let counts = (stats.sent, stats.sent_compressed, stats.received, stats.received_compressed);
+        python::stats_class(py)?.call1(counts)
     }
 
     /// `CONNECTING`, `OPEN`, `CLOSING` or `CLOSED`.
@@ -263,15 +274,22 @@ impl WebSocket {
     ///
     /// What is sent in one handler, or in one turn of asyncio, leaves together. Raises
     /// `InvalidStateError` before the connection is open.
-    #[pyo3(signature = (data, /))]
-    fn send(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+    #[pyo3(signature = (data, /, *, compress = None))]
+    fn send(
+        &self,
+        py: Python<'_>,
+        data: &Bound<'_, PyAny>,
+        compress: Option<bool>,
+    ) -> PyResult<()> {
         let payload = Payload::of(data)?;
         let connection = self.started()?;
         if connection.ready_state() == Self::CONNECTING {
             let text = "send: the connection is not open yet; wait for the open event";
             return Err(named(py, "InvalidStateError", text));
         }
-        match connection.send(py, payload.message()) {
+        let message = payload.message();
+        let message = compress.map_or(message, |compress| message.compress(compress));
+        match connection.send(py, message) {
             Sent::Taken | Sent::Lost | Sent::Overflow => Ok(()),
             Sent::Failed(error) => Err(named(py, "WebSocketError", format!("send: {error}"))),
         }

@@ -26,7 +26,7 @@ from ._native import (
     serve,
 )
 from ._loops import run
-from ._options import Heartbeat, Limits
+from ._options import Deflate, Heartbeat, Limits, Stats
 from .exceptions import (
     BufferFull,
     ConnectError,
@@ -56,6 +56,7 @@ __all__ = [
     "ConnectionClosedError",
     "DNSError",
     "DOMException",
+    "Deflate",
     "ErrorEvent",
     "Event",
     "Heartbeat",
@@ -73,6 +74,7 @@ __all__ = [
     "PayloadTooBig",
     "ProtocolError",
     "Server",
+    "Stats",
     "SyntaxError",
     "TLS",
     "TLSError",

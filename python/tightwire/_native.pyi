@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Final, Literal, TypeAlias, TypeVar, final, overload
 from typing_extensions import Buffer, Self, disjoint_base
 
+from ._options import Stats
 from .exceptions import WebSocketError
 
 __all__ = [
@@ -26,6 +27,9 @@ __version__: Final[str]
 
 _Headers: TypeAlias = Mapping[str, str | Sequence[str]] | Iterable[tuple[str, str | Sequence[str]]]
 _Pem: TypeAlias = str | PathLike[str] | bytes
+_Compression: TypeAlias = (
+    tuple[str, int | None, int, int, int | None, int] | bool | None
+)
 _EventType: TypeAlias = Literal["open", "message", "error", "close"]
 _Handler = TypeVar("_Handler", bound=Callable[..., object])
 
@@ -182,6 +186,8 @@ class WebSocket:
         close_timeout: Seconds that the peer has to answer our Close. None: no limit.
         heartbeat: Seconds of silence before a ping, and seconds to wait for an answer. None: no pings.
         limits: What the peer may make us hold.
+        compression: `Deflate(...)` to offer compression in a mode of your choice, False to offer none.
+            None offers what suits most clients.
         loop: The asyncio loop to use: the running one, or one that will be run by this thread.
 
     Raises:
@@ -223,6 +229,7 @@ class WebSocket:
         close_timeout: float | None = 5.0,
         heartbeat: tuple[float, float] | None = ...,
         limits: tuple[int, int, int, int] | None = None,
+        compression: _Compression = None,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None: ...
     @property
@@ -234,6 +241,9 @@ class WebSocket:
     @property
     def extensions(self) -> str:
         """The extensions in use; empty before the connection is open."""
+    @property
+    def stats(self) -> Stats:
+        """What compression came to so far; zeros without it. Stays after the connection is over."""
     @property
     def readyState(self) -> int:
         """CONNECTING, OPEN, CLOSING or CLOSED."""
@@ -253,7 +263,7 @@ class WebSocket:
     @property
     def remote_address(self) -> tuple[str, int] | None:
         """Address and port of the peer; None before the connection is open."""
-    def send(self, data: str | Buffer, /) -> None:
+    def send(self, data: str | Buffer, /, *, compress: bool | None = None) -> None:
         """Queues a message. What is sent in one handler, or in one turn of asyncio, leaves together.
 
         Once the socket is closing the message is only counted in `bufferedAmount`. A queue over
@@ -261,6 +271,8 @@ class WebSocket:
 
         Args:
             data: A `str` is sent as text, lone surrogates as U+FFFD; a bytes-like object as binary.
+            compress: True compresses it even if that makes it larger, False never does. None: messages
+                from `Deflate.threshold` on are. Of effect where compression was agreed upon.
 
         Raises:
             InvalidStateError: The connection is not open yet.
@@ -392,6 +404,7 @@ def serve(
     close_timeout: float | None = 5.0,
     heartbeat: tuple[float, float] | None = ...,
     limits: tuple[int, int, int, int] | None = None,
+    compression: _Compression = None,
     loop: asyncio.AbstractEventLoop | None = None,
 ) -> Server:
     """Listens, and calls `handler` with an open socket for each connection.
@@ -413,6 +426,7 @@ def serve(
         close_timeout: Seconds that a client has to answer our Close. None: no limit.
         heartbeat: Seconds of silence before a ping, and seconds to wait for an answer. None: no pings.
         limits: What a client may make us hold.
+        compression: `Deflate(...)` or True accepts what clients offer. None and False accept none.
         loop: The asyncio loop to use, as for `WebSocket`.
 
     Raises:

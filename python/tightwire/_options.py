@@ -4,7 +4,30 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["Heartbeat", "Limits"]
+__all__ = ["Deflate", "Heartbeat", "Limits", "Stats"]
+
+
+class Deflate(NamedTuple):
+    """Compression of messages (permessage-deflate, RFC 7692): whether it pays is a question of memory.
+
+    The mode says what a connection keeps between two messages; sizes are for the default window and
+    memory level. `"shared"`: nothing, each message is compressed by itself. `"dedicated"`: a compressor
+    (161 KiB) and a decompressor (46 KiB), made for the first compressed message; the fastest, and small
+    messages become smallest. `"parked"`: the last 4 KiB in each direction, as small and slower.
+    """
+
+    mode: str = "dedicated"
+    """`"shared"`, `"dedicated"` or `"parked"`."""
+    level: int | None = None
+    """From 1, the fastest, to 9, the smallest output. None: 1 on a client, 2 on a server."""
+    memory_level: int = 5
+    """Memory of a compressor, from 1 to 9."""
+    window_bits: int = 12
+    """The window of our compressor, base-2 logarithm of bytes, from 9 to 15."""
+    peer_window_bits: int | None = None
+    """The largest window that the peer is asked to keep to. None: 15, and `window_bits` if parked."""
+    threshold: int = 128
+    """Messages with fewer bytes are sent as they are."""
 
 
 class Heartbeat(NamedTuple):
@@ -14,6 +37,19 @@ class Heartbeat(NamedTuple):
     """After this much silence a ping is sent."""
     timeout: float = 20.0
     """How long to wait for any byte after it, before the peer counts as dead."""
+
+
+class Stats(NamedTuple):
+    """What compression came to on one connection, in bytes. Other messages do not count."""
+
+    deflate_sent: int = 0
+    """Payload of the messages that were sent compressed."""
+    deflate_sent_compressed: int = 0
+    """The same payload on the wire."""
+    deflate_received: int = 0
+    """Payload of the messages that came compressed."""
+    deflate_received_compressed: int = 0
+    """The same payload on the wire."""
 
 
 class Limits(NamedTuple):

@@ -7,16 +7,21 @@ import tightwire
 AGENT = "tightwire-python"
 
 
+MODES = {"off": False, **{mode: tightwire.Deflate(mode) for mode in ("shared", "dedicated", "parked")}}
+compression = None
+
+
 def visit(url, on_message):
     """Opens `url` and runs until the connection is over: the socket and its close event."""
     # The server counts a keep-alive ping as an answer to the case.
-    ws = tightwire.WebSocket(url, heartbeat=None)
+    ws = tightwire.WebSocket(url, heartbeat=None, compression=compression)
     ws.onmessage = lambda event: on_message(ws, event.data)
     return ws, ws.run()
 
 
 def echo(ws, data):
-    ws.send(data)
+    # The server cannot take an uncompressed answer in its cases of compression.
+    ws.send(data, compress=True)
 
 
 def must_succeed(ws):
@@ -25,10 +30,15 @@ def must_succeed(ws):
 
 
 def main():
-    if len(sys.argv) != 2:
-        print("usage: echo_client.py URL", file=sys.stderr)
+    global compression
+    arguments = sys.argv[1:]
+    if len(arguments) == 3 and arguments[0] == "--deflate-mode" and arguments[1] in MODES:
+        compression = MODES[arguments[1]]
+        del arguments[:2]
+    if len(arguments) != 1:
+        print(f"usage: echo_client.py [--deflate-mode {'|'.join(MODES)}] URL", file=sys.stderr)
         return 2
-    url = sys.argv[1].rstrip("/")
+    url = arguments[0].rstrip("/")
     counts = []
     ws, _ = visit(f"{url}/getCaseCount", lambda ws, data: counts.append(int(data)))
     must_succeed(ws)
