@@ -119,6 +119,7 @@ impl Default for Deflate {
 
 impl Deflate {
     /// Names the first field that is out of its range.
+    #[cfg(feature = "net")]
     pub(crate) fn check(&self) -> Result<(), String> {
         let fields = [
             ("level", self.level.unwrap_or(1), 1..=9),

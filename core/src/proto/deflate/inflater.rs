@@ -39,7 +39,8 @@ pub(in crate::proto) struct Inflation {
     ended: bool,
     /// Final blocks of the message.
     final_blocks: usize,
-    /// Compressed bytes of the message.
+    /// Compressed bytes of the message that were used. Counted like this, and not as they come, it
+    /// makes no difference where the message is cut.
     compressed: usize,
     traffic: Arc<Traffic>,
 }
@@ -109,7 +110,6 @@ impl Inflation {
         if input.is_empty() {
             return Ok(());
         }
-        self.compressed += input.len();
         let mut room = input.len().saturating_mul(8);
         loop {
             if self.ended {
@@ -119,6 +119,7 @@ impl Inflation {
                 self.restart(out)?;
             }
             let (used, full) = self.step(input, room, out, limit)?;
+            self.compressed += used;
             input = input.get(used..).unwrap_or_default();
             if !full && !self.ended {
                 if input.is_empty() {
@@ -170,12 +171,13 @@ impl Inflation {
         let room = usize::try_from(left).map_or(room, |left| room.min(left));
         let most = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
         let space = out.space_within(room, most)?;
-        let (used, made, status) = inflate(inflater, input, space, InflateFlush::NoFlush)?;
+        let (used, made, status) = inflate(inflater, input, space, InflateFlush::NoFlush);
         out.advance(made);
+        // Also if the data breaks off behind it: it would not where the message is cut otherwise.
         if out.len() as u64 > limit {
             return Err(Violation::MessageTooBig);
         }
-        self.ended = status == Status::StreamEnd;
+        self.ended = status? == Status::StreamEnd;
         Ok((used, made == room))
     }
 
@@ -216,9 +218,10 @@ impl Inflation {
         let Some(inflater) = &mut self.inflater else { return false };
         let mut probe = &PROBE[..];
         [4, 5].into_iter().all(|block| {
-            let found = inflate(inflater, probe, &mut [0], InflateFlush::Block);
+            let (used, made, status) = inflate(inflater, probe, &mut [0], InflateFlush::Block);
             probe = probe.get(block..).unwrap_or_default();
-            matches!(found, Ok((used, 0, status)) if used == block && status != Status::StreamEnd)
+            let goes_on = status.is_ok_and(|status| status != Status::StreamEnd);
+            (used, made, goes_on) == (block, 0, true)
         })
     }
 }
@@ -229,12 +232,12 @@ fn inflate(
     input: &[u8],
     out: &mut [u8],
     flush: InflateFlush,
-) -> Result<(usize, usize, Status), Violation> {
+) -> (usize, usize, Result<Status, Violation>) {
     let (read, written) = (inflater.total_in(), inflater.total_out());
-    let status = inflater.decompress(input, out, flush).map_err(|_| Violation::Deflate)?;
+    let status = inflater.decompress(input, out, flush).map_err(|_| Violation::Deflate);
     let count = |now: u64, before: u64| usize::try_from(now - before).unwrap_or(0);
     let used = count(inflater.total_in(), read);
-    Ok((used, count(inflater.total_out(), written), status))
+    (used, count(inflater.total_out(), written), status)
 }
 
 fn prime(inflater: &mut Inflate, window: &[u8]) -> Result<(), Violation> {
