@@ -186,7 +186,7 @@ impl Link {
         }
         let (kind, data) = (part.kind(), part.data());
         // The first of several parts says nothing about the size of the whole.
-        let wish = part.compress_wish().or((!fin).then_some(true));
+        let wish = part.compress_wish().or_else(|| (!fin).then_some(true));
         if self.session.deflates(data.len(), wish) {
             self.session.send_part_deflated(kind, data, fin, deflaters, masks)?;
         } else {

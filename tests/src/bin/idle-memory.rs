@@ -11,7 +11,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tightwire::{EventLoop, Handler, Message, ServerOptions, Socket, Tuning};
+use tightwire::{Deflate, DeflateMode, EventLoop, Handler, Message, ServerOptions, Socket, Tuning};
 
 const CONNECTIONS: u64 = 10_000;
 /// Connections before the first measurement: the loop's own buffers are there then.
@@ -20,13 +20,24 @@ const WARM: u64 = 100;
 const SPARE: u64 = 100;
 /// Most bytes of a connection.
 const GOAL: u64 = 1_024;
-/// The argument of the server's process.
+/// The argument of the server's process; the mode of compression follows.
 const SERVE: &str = "--serve";
+/// Messages before a connection is idle: together they are more than the largest window.
+const MESSAGES: u32 = 6;
+/// Connections with compression.
+const COMPRESSED: u64 = 1_000;
+/// The modes, and the KiB that each adds, as ARCHITECTURE.md says for the default window.
+const MODES: [(&str, DeflateMode, f64); 3] = [
+    ("shared", DeflateMode::Shared, 0.2),
+    ("parked", DeflateMode::Parked, 8.2),
+    ("dedicated", DeflateMode::Dedicated, 208.0),
+];
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
-    Sec-WebSocket-Version: 13\r\n\r\n";
+    Sec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
 
 struct Echo;
 
@@ -37,8 +48,11 @@ impl Handler for Echo {
 }
 
 fn main() -> ExitCode {
-    let serves = std::env::args().nth(1).is_some_and(|argument| argument == SERVE);
-    let done = if serves { serve().map(|()| true) } else { measure() };
+    let mut arguments = std::env::args().skip(1);
+    let done = match (arguments.next().as_deref(), arguments.next()) {
+        (Some(SERVE), mode) => serve(mode.as_deref().unwrap_or_default()).map(|()| true),
+        _ => measure().and_then(|plain| Ok(measure_compression()? && plain)),
+    };
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -50,11 +64,13 @@ fn main() -> ExitCode {
 }
 
 /// Serves until its standard input ends.
-fn serve() -> Result<(), Box<dyn Error>> {
+fn serve(mode: &str) -> Result<(), Box<dyn Error>> {
     raise_limit();
     let mut event_loop = EventLoop::new()?;
     // No ping disturbs the idle ones, however long it takes to make them.
-    let tuning = Tuning { ping_interval: None, ..Tuning::default() };
+    let mode = MODES.iter().find(|(name, ..)| *name == mode).map_or(DeflateMode::Off, |m| m.1);
+    let deflate = Deflate { mode, ..Deflate::default() };
+    let tuning = Tuning { ping_interval: None, deflate, ..Tuning::default() };
     let options = ServerOptions::new("127.0.0.1:0")?.tuning(tuning);
     let server = event_loop.listen(&options, Echo)?;
     let port = event_loop.context().server_port(server).unwrap_or_default();
@@ -71,21 +87,8 @@ fn serve() -> Result<(), Box<dyn Error>> {
 /// True if the goal is met.
 fn measure() -> Result<bool, Box<dyn Error>> {
     let count = CONNECTIONS.min(raise_limit().saturating_sub(WARM + SPARE));
-    let mut server = Command::new(std::env::current_exe()?)
-        .arg(SERVE)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut line = String::new();
-    BufReader::new(server.stdout.take().ok_or("no output")?).read_line(&mut line)?;
-    let port = line.trim().parse()?;
-    let warm = open(port, WARM)?;
-    let before = memory(&server)?;
-    let idle = open(port, count)?;
-    let each = memory(&server)?.saturating_sub(before) / count;
-    drop(server.stdin.take());
-    server.wait()?;
-    drop((warm, idle));
+    let hi = [0x81, 0x82, 0, 0, 0, 0, b'h', b'i'];
+    let each = memory_of_each("", count, &hi)?;
     let mut stdout = std::io::stdout();
     writeln!(
         stdout,
@@ -94,8 +97,62 @@ fn measure() -> Result<bool, Box<dyn Error>> {
     Ok(each <= GOAL)
 }
 
-/// Opens connections that do nothing, each after a message there and back.
-fn open(port: u16, count: u64) -> Result<Vec<TcpStream>, Box<dyn Error>> {
+/// What each mode of compression adds; true if that is within 5 % of what the documentation says,
+/// or within 1 KiB, since the system counts in pages.
+fn measure_compression() -> Result<bool, Box<dyn Error>> {
+    let (plain, stored) = messages();
+    let base = memory_of_each("", COMPRESSED, &plain)?;
+    let mut all = true;
+    for (name, _, documented) in MODES {
+        let each = memory_of_each(name, COMPRESSED, &stored)?;
+        let kib = (each as f64 - base as f64) / 1024.0;
+        let close = (kib - documented).abs() <= (documented * 0.05).max(1.0);
+        let verdict = if close { "" } else { ", which is off" };
+        writeln!(
+            std::io::stdout(),
+            "{COMPRESSED} idle connections, compression {name}: {kib:.1} KiB more each \
+             (documented: {documented}){verdict}"
+        )?;
+        all &= close;
+    }
+    Ok(all)
+}
+
+/// A message larger than the default window, as it is and compressed: in a stored block, so that
+/// nothing here has to compress.
+fn messages() -> (Vec<u8>, Vec<u8>) {
+    let payload: Vec<u8> = (0..8000_u32).map(|at| (at * at / 7).to_le_bytes()[0] % 16).collect();
+    let [low, high] = 8000_u16.to_le_bytes();
+    let block = [&[0, low, high, !low, !high], &payload[..], &[0]].concat();
+    let frame = |first: u8, payload: &[u8]| {
+        let len = u16::try_from(payload.len()).unwrap_or(u16::MAX).to_be_bytes();
+        [&[first, 0xfe], &len[..], &[0; 4], payload].concat()
+    };
+    (frame(0x82, &payload), frame(0xc2, &block))
+}
+
+/// Bytes of a server per connection that has had this message echoed.
+fn memory_of_each(mode: &str, count: u64, message: &[u8]) -> Result<u64, Box<dyn Error>> {
+    let mut server = Command::new(std::env::current_exe()?)
+        .args([SERVE, mode])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().ok_or("no output")?).read_line(&mut line)?;
+    let port = line.trim().parse()?;
+    let warm = open(port, WARM, message)?;
+    let before = memory(&server)?;
+    let idle = open(port, count, message)?;
+    let each = memory(&server)?.saturating_sub(before) / count;
+    drop(server.stdin.take());
+    server.wait()?;
+    drop((warm, idle));
+    Ok(each)
+}
+
+/// Opens connections that do nothing, each after some messages there and back.
+fn open(port: u16, count: u64, message: &[u8]) -> Result<Vec<TcpStream>, Box<dyn Error>> {
     let mut streams = Vec::new();
     for _ in 0..count {
         let mut stream = TcpStream::connect(("127.0.0.1", port))?;
@@ -107,12 +164,26 @@ fn open(port: u16, count: u64) -> Result<Vec<TcpStream>, Box<dyn Error>> {
             stream.read_exact(&mut byte)?;
             answer.extend_from_slice(&byte);
         }
-        // "hi" in a text frame, masked with zeros.
-        stream.write_all(&[0x81, 0x82, 0, 0, 0, 0, b'h', b'i'])?;
-        stream.read_exact(&mut [0; 4])?;
+        for _ in 0..MESSAGES {
+            stream.write_all(message)?;
+            skip_frame(&mut stream)?;
+        }
         streams.push(stream);
     }
     Ok(streams)
+}
+
+/// Reads a frame of a server.
+fn skip_frame(stream: &mut TcpStream) -> Result<(), Box<dyn Error>> {
+    let mut header = [0; 2];
+    stream.read_exact(&mut header)?;
+    let mut len = usize::from(header[1]);
+    if len == 126 {
+        let mut long = [0; 2];
+        stream.read_exact(&mut long)?;
+        len = u16::from_be_bytes(long).into();
+    }
+    Ok(stream.read_exact(&mut vec![0; len])?)
 }
 
 /// Bytes of anonymous memory of a process: heap and stacks, not the program's text.

@@ -177,7 +177,7 @@ impl Asked {
         }
         let chosen = extensions(&headers).map_err(|_| HandshakeError::MalformedExtensions)?;
         let deflate = self.chosen_deflate(&chosen)?;
-        let extensions = deflate.and(chosen.first()).map(deflate::normalised).unwrap_or_default();
+        let extensions = chosen.first().map(deflate::normalised).unwrap_or_default();
         let protocol = self.chosen_protocol(&headers)?.to_owned();
         Ok(Accepted { protocol, extensions, deflate, headers })
     }
