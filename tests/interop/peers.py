@@ -7,6 +7,7 @@ What a server does is in the path: /echo; /fragments returns a message in three 
 
 import asyncio
 import datetime
+import json
 import socket
 import ssl
 import threading
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
 
 def server_context(files):
@@ -66,7 +68,8 @@ def refuse(connection, request):
 class WebSocketsServer:
     """PyPI's websockets in a thread of its own."""
 
-    def __init__(self, files):
+    def __init__(self, files, deflate):
+        self.extensions = None if deflate is None else [ServerPerMessageDeflateFactory(**deflate)]
         self.loop, self.ready = asyncio.new_event_loop(), threading.Event()
         self.files = files
         self.thread = threading.Thread(target=self.loop.run_until_complete, args=(self._main(),), daemon=True)
@@ -79,7 +82,7 @@ class WebSocketsServer:
         async with serve(
             behave, "127.0.0.1", 0, ssl=tls, max_size=None, process_request=refuse, subprotocols=["chat", "superchat"],
             select_subprotocol=lambda _, offered: next((p for p in ("chat", "superchat") if p in offered), None),
-            ping_interval=None,
+            ping_interval=None, extensions=self.extensions, compression=None,
         ) as server:
             self.port = server.sockets[0].getsockname()[1]
             self.ready.set()
@@ -90,10 +93,47 @@ class WebSocketsServer:
         self.thread.join(programs.PATIENCE)
 
 
-def start(library, files):
+def start(library, files, deflate=None):
+    """`deflate`: accept compression, with these parameters of RFC 7692."""
     if library == "websockets":
-        return WebSocketsServer(files)
-    return programs.Program(["node", programs.NODE / "server.js", *(files or ())])
+        return WebSocketsServer(files, deflate)
+    flags = [] if deflate is None else ["--deflate", json.dumps(deflate)]
+    return programs.Program(["node", programs.NODE / "server.js", *flags, *(files or ())])
+
+
+class Relay:
+    """Hands on bytes between clients and a port of this machine, and counts them in both directions."""
+
+    def __init__(self, port):
+        self.to, self.up, self.down = port, 0, 0
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self.to))
+            threading.Thread(target=self._copy, args=(client, server, "up"), daemon=True).start()
+            threading.Thread(target=self._copy, args=(server, client, "down"), daemon=True).start()
+
+    def _copy(self, source, sink, direction):
+        try:
+            while data := source.recv(65536):
+                setattr(self, direction, getattr(self, direction) + len(data))
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.close()
 
 
 class Recorder:

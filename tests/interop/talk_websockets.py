@@ -11,6 +11,7 @@ import sys
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
 
 def say(**event):
@@ -28,6 +29,10 @@ def context(options):
     if options.insecure:
         tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
     return tls
+
+
+def extensions(options):
+    return None if options.deflate is None else [ClientPerMessageDeflateFactory(**options.deflate)]
 
 
 async def read(ws, messages):
@@ -95,13 +100,14 @@ async def main(options):
     try:
         ws = await connect(
             options.url, ssl=context(options), subprotocols=options.protocol or None, additional_headers=headers,
-            compression=None, max_size=None, ping_interval=None, proxy=None, **more,
+            extensions=extensions(options), compression=None, max_size=None, ping_interval=None, proxy=None, **more,
         )
     except Exception as error:
         say(event="error", phase="", code=0, text=str(error))
         say(event="close", code=1006, reason="", clean=False)
         return
-    say(event="open", protocol=ws.subprotocol or "", extensions="")
+    agreed = ws.response.headers.get_all("Sec-WebSocket-Extensions")
+    say(event="open", protocol=ws.subprotocol or "", extensions=", ".join(agreed))
     messages = asyncio.Semaphore(0)
     reader = asyncio.create_task(read(ws, messages))
     scripted = asyncio.create_task(script(ws, messages))
@@ -118,6 +124,7 @@ if __name__ == "__main__":
     parser.add_argument("--ca")
     parser.add_argument("--name")
     parser.add_argument("--insecure", action="store_true")
+    parser.add_argument("--deflate", type=json.loads, help="offer compression, with these parameters as JSON")
     parser.add_argument("--protocol", action="append", default=[])
     parser.add_argument("--header", action="append", default=[])
     asyncio.run(main(parser.parse_args()))

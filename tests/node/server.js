@@ -1,18 +1,23 @@
 // Servers on npm's ws for our clients; what they do is in the path, see tests/interop/peers.py.
-//     node server.js [CERT KEY]        prints its port
+//     node server.js [--deflate JSON] [CERT KEY]        prints its port
 'use strict'
 const fs = require('fs')
 const http = require('http')
 const https = require('https')
 const { WebSocketServer } = require('ws')
 
-const [cert, key] = process.argv.slice(2)
+const { deflateOptions } = require('./deflate')
+
+const argv = process.argv.slice(2)
+const deflate = argv[0] === '--deflate' && argv.splice(0, 2)[1]
+const [cert, key] = argv
 const server = cert
   ? https.createServer({ cert: fs.readFileSync(cert), key: fs.readFileSync(key) })
   : http.createServer()
 const wss = new WebSocketServer({
   server,
   maxPayload: 0,
+  perMessageDeflate: deflateOptions(deflate),
   handleProtocols: (offered) => ['chat', 'superchat'].find((p) => offered.has(p)) || false,
   verifyClient: ({ req }, done) => req.url === '/refuse' ? done(false, 403, 'not today') : done(true)
 })

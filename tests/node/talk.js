@@ -4,6 +4,7 @@
 const fs = require('fs')
 const readline = require('readline')
 const WebSocket = require('ws')
+const { deflateOptions } = require('./deflate')
 
 const argv = process.argv.slice(2)
 const url = argv.shift()
@@ -13,6 +14,7 @@ while (argv.length) {
   const flag = argv.shift()
   if (flag === '--insecure') options.rejectUnauthorized = false
   else if (flag === '--ca') options.ca = fs.readFileSync(argv.shift())
+  else if (flag === '--deflate') options.perMessageDeflate = deflateOptions(argv.shift())
   else if (flag === '--name') options.servername = argv.shift()
   else if (flag === '--protocol') protocols.push(argv.shift())
   else if (flag === '--header') {
