@@ -52,6 +52,7 @@ struct settings {
     long port;
     void (*on_message)(tw_ws ws, void *user, const tw_msg *message);
     const char *cert, *key;
+    const char *origins[2];
     tw_tuning tuning;
 };
 
@@ -77,6 +78,8 @@ static int read_arguments(int argc, char **argv, struct settings *settings)
         } else if (strcmp(argv[i], "--tls") == 0 && i + 2 < argc) {
             settings->cert = argv[++i];
             settings->key = argv[++i];
+        } else if (strcmp(argv[i], "--origin") == 0 && i + 1 < argc) {
+            settings->origins[0] = argv[++i];
         } else if (strcmp(argv[i], "--deflate") == 0) {
             settings->tuning.deflate = TW_DEFLATE_DEDICATED;
         } else if (strcmp(argv[i], "--deflate-mode") == 0 && i + 1 < argc) {
@@ -100,7 +103,7 @@ static int read_arguments(int argc, char **argv, struct settings *settings)
 
 int main(int argc, char **argv)
 {
-    struct settings settings = {-1, echo, NULL, NULL, {.size = sizeof(tw_tuning)}};
+    struct settings settings = {-1, echo, NULL, NULL, {NULL}, {.size = sizeof(tw_tuning)}};
     tw_events events = {.size = sizeof events};
     tw_server_opts options = {.size = sizeof options, .events = &events};
     tw_tls_opts identity = {.size = sizeof identity};
@@ -120,6 +123,7 @@ int main(int argc, char **argv)
     }
     snprintf(address, sizeof address, "%s://127.0.0.1:%ld", options.tls ? "wss" : "ws", settings.port);
     options.listen = address;
+    options.origins = settings.origins;
     options.tuning = &settings.tuning;
     if (tw_loop_new(NULL, &loop, &error) || tw_listen(loop, &options, &server, &error)) {
         fprintf(stderr, "echo-server-c: %s\n", error.text);

@@ -15,7 +15,8 @@ use tightwire::{
     Tuning,
 };
 
-const USAGE: &str = "usage: echo-server --port P [--mode echo|sink] [--tls CERT KEY] [--deflate]
+const USAGE: &str =
+    "usage: echo-server --port P [--mode echo|sink] [--tls CERT KEY] [--origin ORIGIN] [--deflate]
     [--deflate-mode shared|dedicated|parked] [--deflate-level 1..9] [--deflate-threshold BYTES]";
 /// In `sink` mode messages of this size and more are dropped.
 const SINK: usize = 16;
@@ -24,6 +25,7 @@ struct Arguments {
     port: u16,
     sink: bool,
     tls: Option<(PathBuf, PathBuf)>,
+    origins: Vec<String>,
     deflate: Deflate,
 }
 
@@ -59,13 +61,14 @@ fn main() -> ExitCode {
 
 fn parse() -> Result<Arguments, Box<dyn Error>> {
     let (mut port, mut sink, mut tls) = (None, false, None);
-    let mut deflate = Deflate::default();
+    let (mut origins, mut deflate) = (Vec::new(), Deflate::default());
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
             Long("port") => port = Some(number(&parser.value()?)?),
             Long("mode") => sink = mode(&parser.value()?)?,
             Long("tls") => tls = Some((parser.value()?.into(), parser.value()?.into())),
+            Long("origin") => origins.push(parser.value()?.string()?),
             Long("deflate") => deflate.mode = DeflateMode::Dedicated,
             Long("deflate-mode") => deflate.mode = deflate_mode(&parser.value()?)?,
             Long("deflate-level") => deflate.level = Some(parser.value()?.parse()?),
@@ -73,7 +76,7 @@ fn parse() -> Result<Arguments, Box<dyn Error>> {
             _ => return Err(format!("{}\n{USAGE}", argument.unexpected()).into()),
         }
     }
-    Ok(Arguments { port: port.ok_or(USAGE)?, sink, tls, deflate })
+    Ok(Arguments { port: port.ok_or(USAGE)?, sink, tls, origins, deflate })
 }
 
 fn number(port: &OsString) -> Result<u16, String> {
@@ -101,6 +104,7 @@ fn deflate_mode(name: &OsString) -> Result<DeflateMode, String> {
 fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let compress_all = arguments.deflate.threshold == 0;
     let mut options = ServerOptions::new(&format!("127.0.0.1:{}", arguments.port))?
+        .origins(arguments.origins)
         .tuning(Tuning { deflate: arguments.deflate, ..Tuning::default() });
     if let Some((cert, key)) = &arguments.tls {
         options = options.tls(ServerTls::from_pem_files(cert, key)?);
