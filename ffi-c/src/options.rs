@@ -80,6 +80,7 @@ impl tw_tuning {
             write_timeout: time(given.write_timeout_ms, default.write_timeout),
             ping_interval: time(given.ping_interval_ms, default.ping_interval),
             ping_timeout: time(given.ping_timeout_ms, default.ping_timeout),
+            deflate: default.deflate,
         })
     }
 }
