@@ -260,3 +260,10 @@ impl ClientTls {
         Self(Arc::new(config))
     }
 }
+
+#[cfg(test)]
+impl From<ClientConfig> for ClientTls {
+    fn from(config: ClientConfig) -> Self {
+        Self(Arc::new(config))
+    }
+}
