@@ -156,6 +156,43 @@ mod tests {
     }
 
     #[test]
+    fn files_are_read_for_both_roles_and_named_in_errors() {
+        let authority = Authority::new();
+        let (own, other) = (authority.issue(&["a.example"]), authority.issue(&["a.example"]));
+        // Its pin is of this test alone.
+        let unique: String = own.pin().chars().filter(char::is_ascii_alphanumeric).collect();
+        let folder = std::env::temp_dir().join(format!("tightwire-{unique}"));
+        fs::create_dir(&folder).unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.join(name);
+            fs::write(&path, text).unwrap();
+            path
+        };
+        let (ca, chain) = (write("ca.pem", authority.pem()), write("own.pem", &own.chain));
+        let (key, wrong) = (write("own.key", &own.key), write("other.key", &other.key));
+        let server = ServerTls::builder().cert_files(&chain, &key).unwrap();
+        server.client_ca_file(&ca).unwrap().optional_client_certs().build().unwrap();
+        let client = ClientTls::builder().ca_file(&ca).unwrap().only_these_cas();
+        client.client_cert_files(&chain, &key).unwrap().build().unwrap();
+        let both = format!("{} and {}: ", chain.display(), wrong.display());
+        let mismatch = both + "the private key does not belong to the certificate";
+        let error = ServerTls::from_pem_files(&chain, &wrong).unwrap_err();
+        assert_eq!(error.to_string(), mismatch);
+        let client = ClientTls::builder().ca_file(&ca).unwrap().only_these_cas();
+        let error = client.client_cert_files(&chain, &wrong).unwrap().build().unwrap_err();
+        assert_eq!(error.to_string(), mismatch);
+        let error = ServerTls::builder().client_ca_file(&key).err().unwrap();
+        assert_eq!(error.to_string().split(": ").next(), key.to_str());
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_server_without_a_certificate_is_refused() {
+        let error = ServerTls::builder().build().unwrap_err();
+        assert!(error.to_string().contains("needs a certificate"), "{error}");
+    }
+
+    #[test]
     fn to_trust_nobody_is_refused() {
         let error = ClientTls::builder().only_these_cas().build().unwrap_err();
         assert!(error.to_string().contains("nobody to trust"), "{error}");
