@@ -45,6 +45,19 @@ impl ServerTls {
     /// Connections that are accepted from now on use them; those that are open, or in their
     /// handshake, go on undisturbed with what they began with. Sessions of before are not resumed.
     /// Any thread, at any time; it waits for nobody.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use tightwire::{ServerOptions, ServerTls};
+    ///
+    /// let tls = ServerTls::from_pem_files("chain.pem", "key.pem")?;
+    /// let options = ServerOptions::new("wss://0.0.0.0:443")?.tls(tls.clone());
+    /// // Later, wherever it is noticed that the files have changed. If they are no good, the old
+    /// // certificate stays.
+    /// tls.replace_with(&ServerTls::from_pem_files("chain.pem", "key.pem")?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn replace_with(&self, new: &Self) {
         let config = new.config();
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = config;
