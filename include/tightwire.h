@@ -154,6 +154,24 @@ extern "C" {
 /* Trusts the given certificates only, not those of the platform. */
 #define TW_TLS_ONLY_THESE_CAS 2u
 
+/* Servers: lets only clients in that show a certificate which those of `ca_...` vouch for. The
+ * platform's do not count here.
+ */
+#define TW_TLS_REQUIRE_CLIENT 4u
+
+/* Servers: the same, but clients that show no certificate are let in, too. */
+#define TW_TLS_OPTIONAL_CLIENT 8u
+
+/* Shakes hands from the beginning each time. Otherwise a client resumes its sessions, and a server
+ * remembers the last 256.
+ */
+#define TW_TLS_NO_RESUMPTION 16u
+
+/* Like `keylog_file` with the file that the environment variable SSLKEYLOGFILE names, if it is set.
+ * Without this flag it is not looked at.
+ */
+#define TW_TLS_KEYLOG_FROM_ENV 32u
+
 /* Header fields of a handshake. Borrowed: valid during the callback that got them. */
 typedef struct tw_headers tw_headers;
 
@@ -425,6 +443,22 @@ typedef struct tw_server_opts {
 /* A listening socket. */
 typedef uint64_t tw_server;
 
+/* One more certificate of a server, with its key. This structure never grows. */
+typedef struct tw_tls_cert {
+  /* The certificate and what it is signed with, a PEM file. */
+  const char *cert_file;
+  /* The same as PEM text in memory. */
+  const void *cert_pem;
+  /* Its length in bytes. */
+  size_t cert_pem_len;
+  /* The private key of the certificate, a PEM file. */
+  const char *key_file;
+  /* The same as PEM text in memory. */
+  const void *key_pem;
+  /* Its length in bytes. */
+  size_t key_pem_len;
+} tw_tls_cert;
+
 /* Trust and keys. A client uses `ca_...`, the flags, and a certificate of its own if servers ask for
  * one; a server needs `cert_...` and `key_...`. Each comes from a file or from memory, not both. Files
  * are read during the call and not watched.
@@ -454,6 +488,23 @@ typedef struct tw_tls_opts {
   uint32_t min_version;
   /* TW_TLS_... */
   uint32_t flags;
+  /* Clients: public keys of which one has to be in the server's chain of certificates, besides all
+   * other verification; NULL-ended. Each is `sha256//` and the base64 of the SHA-256 of a
+   * SubjectPublicKeyInfo, as curl writes them. It may be of the server's own key or of an authority
+   * that vouches for it and that the server sends or `ca_...` has. With TW_TLS_DANGER_NO_VERIFY
+   * only the server's own key counts, and nothing else is asked of it.
+   */
+  const char *const *pins;
+  /* Appends the secrets of every connection to this file, in the format of SSLKEYLOGFILE. Whoever
+   * reads it can decrypt what was recorded; a new one is readable for its owner only.
+   */
+  const char *keylog_file;
+  /* Servers: more certificates. A client is shown the one with the name that it asks for (SNI, RFC
+   * 6066 section 3), the very name rather than a wildcard; any other client that of `cert_...`.
+   */
+  const struct tw_tls_cert *more_certs;
+  /* How many there are. */
+  size_t more_certs_len;
 } tw_tls_opts;
 
 /* Looks up a header field by its name, in whatever case; the first one of that name.
@@ -656,6 +707,17 @@ tw_status tw_listen(tw_loop id,
  * TW_OK; TW_EINVAL if `out` is NULL; TW_EHANDLE for a dead id, TW_EFORKED. Any thread, any callback.
  */
 TW_API tw_status tw_server_port(tw_server server, uint16_t *out);
+
+/* Gives a server of `wss://` another certificate, key and rules for clients, for instance since the
+ * certificate was renewed. Connections that it accepts from now on use them; those that are open, or in
+ * their handshake, go on undisturbed. Other servers with the same configuration keep it.
+ *
+ * TW_OK; TW_EINVAL if `tls` has no certificate and key, or the server is one of `ws://`; TW_EHANDLE for
+ * a dead id of either, TW_EFORKED. Any thread, any callback; it waits for nobody.
+ */
+TW_API
+tw_status tw_server_set_tls(tw_server server,
+                            tw_tls tls);
 
 /* Stops listening. The server's connections stay; close them as you see fit. Nothing is called for
  * the server itself, and its id is dead.

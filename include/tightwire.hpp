@@ -354,6 +354,8 @@ public:
         detail::check(tw_server_port(id_.value, &number));
         return number;
     }
+    /// Another certificate for connections from now on; any thread. See tw_server_set_tls.
+    void set_tls(const tls &with) { detail::check(tw_server_set_tls(id_.value, with.id())); }
     void close() noexcept {
         if (block_) {
             block_->owner = nullptr;

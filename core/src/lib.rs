@@ -62,6 +62,6 @@ pub use event_loop::{
 #[cfg(feature = "tls")]
 pub use net::tls_error::TlsError;
 #[cfg(feature = "tls")]
-pub use net::trust::{ClientTls, ClientTlsBuilder, ServerTls};
+pub use net::trust::{ClientTls, ClientTlsBuilder, ServerTls, ServerTlsBuilder};
 #[cfg(feature = "net")]
 pub use server::{Server, ServerOptions};

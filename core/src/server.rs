@@ -105,7 +105,8 @@ impl ServerOptions {
         self
     }
 
-    /// Serves `wss://` with this certificate and key.
+    /// Serves `wss://` with this certificate and key. Through a clone of `tls` they can be replaced
+    /// while the server runs.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(mut self, tls: crate::net::trust::ServerTls) -> Self {

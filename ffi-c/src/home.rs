@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockE
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tightwire::{EventLoop, LoopHandle};
+use tightwire::{EventLoop, LoopHandle, ServerTls};
 
 use crate::ids::Names;
 use crate::status::{TW_EBUSY, TW_EHANDLE, TW_EINTERNAL, TW_EREENTRANT, TW_ESHUTDOWN, tw_status};
@@ -29,8 +29,15 @@ pub(crate) struct Home {
     /// The grace that the loop's own thread is to end with.
     grace: Mutex<Option<Duration>>,
     descriptor: OnceLock<RawFd>,
-    /// The ports of the servers, by the server's number in the loop.
-    ports: Mutex<BTreeMap<u64, u16>>,
+    /// The servers, by their numbers in the loop.
+    servers: Mutex<BTreeMap<u64, Listening>>,
+}
+
+/// What is known of a server beside the loop.
+pub(crate) struct Listening {
+    pub(crate) port: u16,
+    /// Its own, for `tw_server_set_tls`.
+    pub(crate) tls: Option<ServerTls>,
 }
 
 /// The thread that drives a loop, until this is dropped.
@@ -64,7 +71,7 @@ impl Home {
             own_thread: Mutex::new(None),
             grace: Mutex::new(None),
             descriptor: OnceLock::new(),
-            ports: Mutex::new(BTreeMap::new()),
+            servers: Mutex::new(BTreeMap::new()),
         }
     }
 
@@ -80,8 +87,8 @@ impl Home {
         self.pid
     }
 
-    pub(crate) fn ports(&self) -> MutexGuard<'_, BTreeMap<u64, u16>> {
-        lock(&self.ports)
+    pub(crate) fn servers(&self) -> MutexGuard<'_, BTreeMap<u64, Listening>> {
+        lock(&self.servers)
     }
 
     /// Whether `tw_loop_free` was called.

@@ -2,13 +2,14 @@
 
 use std::ffi::{c_char, c_void};
 
-use tightwire::ServerOptions;
+use tightwire::{ServerOptions, ServerTls};
 
 use crate::bridge::Bridge;
 use crate::callbacks::{tw_events, tw_loop, tw_server, tw_tls};
 use crate::current::{self, Inside};
 use crate::edge::{self, SizedStruct};
 use crate::guard;
+use crate::home::Listening;
 use crate::ids::{Kind, Parts};
 use crate::options::{no_flags, tw_tuning};
 use crate::registry;
@@ -85,8 +86,8 @@ pub unsafe extern "C" fn tw_listen(
         // SAFETY: the caller vouches for `options`.
         let given = unsafe { edge::sized(options) }?;
         // SAFETY: the caller vouches for what it points at.
-        let (options, events) = unsafe { read(&given) }?;
-        let server = listen(id, &options, events, given.user)?;
+        let (options, events, tls) = unsafe { read(&given) }?;
+        let server = listen(id, &options, events, given.user, tls)?;
         // SAFETY: the caller vouches for `out`.
         Ok(unsafe { edge::store(out, server) }?)
     };
@@ -97,7 +98,9 @@ pub unsafe extern "C" fn tw_listen(
 /// # Safety
 ///
 /// What the options point at is valid.
-unsafe fn read(given: &tw_server_opts) -> Result<(ServerOptions, tw_events), Failure> {
+unsafe fn read(
+    given: &tw_server_opts,
+) -> Result<(ServerOptions, tw_events, Option<ServerTls>), Failure> {
     no_flags(given.flags, "tw_server_opts.flags")?;
     // SAFETY: the caller vouches for it.
     let listen = unsafe { edge::text(given.listen, "listen") }?;
@@ -124,13 +127,15 @@ unsafe fn read(given: &tw_server_opts) -> Result<(ServerOptions, tw_events), Fai
     if given.max_conns > 0 {
         options = options.max_connections(given.max_conns as usize);
     }
+    let mut tls = None;
     if given.tls != 0 {
         if listen.starts_with("ws://") {
             return Err(Failure::argument("listen is ws:// although tls is given: use wss://"));
         }
-        options = options.tls(tls::server(given.tls)?);
+        let own = tls.insert(tls::server(given.tls)?);
+        options = options.tls(own.clone());
     }
-    Ok((options, events))
+    Ok((options, events, tls))
 }
 
 fn listen(
@@ -138,6 +143,7 @@ fn listen(
     options: &ServerOptions,
     events: tw_events,
     user: *mut c_void,
+    tls: Option<ServerTls>,
 ) -> Result<tw_server, Failure> {
     let home = registry::enter(id)?;
     if home.is_ending() {
@@ -160,7 +166,7 @@ fn listen(
             Ok::<_, Failure>((server, port))
         })??
     };
-    home.ports().insert(server.to_u64(), port.unwrap_or(0));
+    home.servers().insert(server.to_u64(), Listening { port: port.unwrap_or(0), tls });
     Ok(home.names().server(server))
 }
 
@@ -180,9 +186,28 @@ pub unsafe extern "C" fn tw_server_port(server: tw_server, out: *mut u16) -> tw_
         let parts = Parts::of(server, Kind::Server).ok_or(TW_EHANDLE)?;
         let home = registry::enter_of(parts)?;
         let id = home.names().server_of(parts);
-        let port = home.ports().get(&id.to_u64()).copied().ok_or(TW_EHANDLE)?;
+        let port = home.servers().get(&id.to_u64()).ok_or(TW_EHANDLE)?.port;
         // SAFETY: the caller vouches for `out`.
         unsafe { edge::store(out, port) }
+    })
+}
+
+/// Gives a server of `wss://` another certificate, key and rules for clients, for instance since the
+/// certificate was renewed. Connections that it accepts from now on use them; those that are open, or in
+/// their handshake, go on undisturbed. Other servers with the same configuration keep it.
+///
+/// TW_OK; TW_EINVAL if `tls` has no certificate and key, or the server is one of `ws://`; TW_EHANDLE for
+/// a dead id of either, TW_EFORKED. Any thread, any callback; it waits for nobody.
+#[unsafe(no_mangle)]
+pub extern "C" fn tw_server_set_tls(server: tw_server, tls: tw_tls) -> tw_status {
+    guard::status(|| {
+        let parts = Parts::of(server, Kind::Server).ok_or(TW_EHANDLE)?;
+        let home = registry::enter_of(parts)?;
+        let id = home.names().server_of(parts);
+        let own = home.servers().get(&id.to_u64()).ok_or(TW_EHANDLE)?.tls.clone();
+        let new = tls::server(tls).map_err(|failure| failure.code())?;
+        own.ok_or(TW_EINVAL)?.replace_with(&new);
+        Ok(())
     })
 }
 
@@ -201,7 +226,7 @@ pub extern "C" fn tw_server_close(server: tw_server, grace_ms: u32) -> tw_status
             return Err(TW_EUNSUPPORTED);
         }
         let id = home.names().server_of(parts);
-        home.ports().remove(&id.to_u64()).ok_or(TW_EHANDLE)?;
+        home.servers().remove(&id.to_u64()).ok_or(TW_EHANDLE)?;
         let inside = current::inside(parts.place, |Inside { context, .. }| {
             context.close_server(id);
         });

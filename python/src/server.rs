@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use tightwire::{ServerId, ServerOptions};
+use tightwire::{ServerId, ServerOptions, ServerTls};
 
 use crate::driver::Driver;
 use crate::error::{describe, raise};
@@ -29,6 +29,8 @@ pub(crate) struct Server {
     /// The port that it listens on.
     #[pyo3(get)]
     port: u16,
+    /// Its own, for `set_tls`.
+    tls: Option<ServerTls>,
     closed: AtomicBool,
 }
 
@@ -67,6 +69,15 @@ impl Server {
                 let _ = connection.close(py, Some(GOING_AWAY), "");
             }
         }
+    }
+
+    /// Another certificate for connections from now on. Any thread.
+    fn set_tls(&self, tls: &Bound<'_, Tls>) -> PyResult<()> {
+        let own = self.tls.as_ref().ok_or_else(|| {
+            PyValueError::new_err("tls: this server is one for ws:, made without tls")
+        })?;
+        own.replace_with(&tls.get().server()?);
+        Ok(())
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {
@@ -125,9 +136,10 @@ pub(crate) fn serve(
         .origins(options::names("origins", origins)?)
         .hosts(options::names("hosts", hosts)?)
         .tuning(options::tuning(timeout, close_timeout, heartbeat, limits, compression)?);
-    if let Some(tls) = tls {
-        let wrong = |_| PyTypeError::new_err("tls: TLS(...) or None expected");
-        server = server.tls(tls.cast::<Tls>().map_err(wrong)?.get().server()?);
+    let wrong = |_| PyTypeError::new_err("tls: TLS(...) or None expected");
+    let tls = tls.map(|tls| tls.cast::<Tls>().map_err(wrong)?.get().server()).transpose()?;
+    if let Some(tls) = &tls {
+        server = server.tls(tls.clone());
     }
     if let Some(count) = max_connections {
         server = server.max_connections(count);
@@ -147,5 +159,5 @@ pub(crate) fn serve(
     })?;
     let (id, port) = listening.map_err(|error| raise(py, &error))?;
     let (host, closed) = (host.to_owned(), AtomicBool::new(false));
-    Ok(Server { id, driver, accepted, host, port, closed })
+    Ok(Server { id, driver, accepted, host, port, tls, closed })
 }

@@ -143,24 +143,49 @@ class TLS:
 
     Args:
         ca: The only certificates to trust: a path, or bytes in PEM. None: what the system trusts.
-        cert: Our certificate and what leads to its root: a path, or bytes in PEM. A server needs one.
+        system_cas: True trusts what the system trusts besides `ca`.
+        cert: Our certificate and what leads to its root: a path, or bytes in PEM. A server needs one;
+            a client shows it to servers that ask for one.
         key: Its private key; None if it is in `cert`.
-        verify: False takes any certificate from anybody, with a `UserWarning`.
+        verify: False takes any certificate from anybody, with a `UserWarning` unless there are `pins`.
         server_name: The name to expect in the server's certificate instead of the URL's.
+        pins: Public keys, `sha256//` and base64 as curl writes them. One of them has to be in the
+            server's chain of certificates, besides all other verification: its own, or that of an
+            authority that vouches for it and that the server sends or `ca` has. With `verify=False`
+            only the server's own key counts, and nothing else is asked of it.
+        min_version: `"1.3"` refuses TLS 1.2.
+        resumption: False shakes hands from the beginning each time.
+        keylog: A file that the secrets of every connection are appended to, for Wireshark; whoever
+            reads it can decrypt what was recorded. True: the one that `SSLKEYLOGFILE` names, if it is
+            set; without this it is not looked at.
+        more_certs: More certificates of a server, pairs like `cert` and `key`. A client is shown the one
+            with the name that it asks for, the very name rather than a wildcard, else `cert`.
+        client_ca: Lets only clients in that show a certificate which one of these vouches for.
+        client_cert_required: False lets clients in that show none, too.
 
     Raises:
-        TLSError: No certificate or key in what was given, or they do not belong together.
+        TLSError: No certificate or key in what was given, they do not belong together, or `keylog`
+            cannot be written.
         OSError: A file cannot be read.
+        ValueError: What was given does not fit together; the text names it.
     """
 
     def __new__(
         cls,
         *,
         ca: _Pem | None = None,
+        system_cas: bool = False,
         cert: _Pem | None = None,
         key: _Pem | None = None,
         verify: bool = True,
         server_name: str | None = None,
+        pins: str | Iterable[str] | None = None,
+        min_version: Literal["1.2", "1.3"] = "1.2",
+        resumption: bool = True,
+        keylog: str | PathLike[str] | bool | None = None,
+        more_certs: Iterable[tuple[_Pem, _Pem | None]] | None = None,
+        client_ca: _Pem | None = None,
+        client_cert_required: bool = True,
     ) -> Self: ...
     @property
     def server_name(self) -> str | None:
@@ -381,6 +406,14 @@ class Server:
 
         Args:
             connections: False leaves them open.
+        """
+    def set_tls(self, tls: TLS) -> None:
+        """Another certificate, for instance since it was renewed. Any thread.
+
+        Connections that are accepted from now on use it; those that are open go on undisturbed.
+
+        Raises:
+            ValueError: There is no certificate in it, or the server was made without `tls`.
         """
     def __enter__(self) -> Self: ...
     def __exit__(

@@ -51,6 +51,7 @@ fn the_protocol_alone_depends_on_nothing_that_knows_a_socket() {
         "rustix",
         "rustls",
         "rustls-platform-verifier",
+        "rustls-webpki",
         "socket2",
         "tokio",
         "url",

@@ -87,7 +87,7 @@ impl TlsSession {
 
     /// Awaits a client's handshake.
     pub(crate) fn server(tls: &ServerTls) -> Result<Self, TlsError> {
-        let connection = UnbufferedServerConnection::new(tls.config().clone())?;
+        let connection = UnbufferedServerConnection::new(tls.config())?;
         Self::start(Connection::Server(connection))
     }
 

@@ -9,6 +9,8 @@ use rustls::{
     PeerIncompatible, PeerMisbehaved,
 };
 
+use super::trust::PinMismatch;
+
 /// Why TLS could not be set up or had to be given up. The text says it in plain words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsError(Box<Reason>);
@@ -132,6 +134,7 @@ fn certificate_text(error: &CertificateError) -> Cow<'static, str> {
         CertificateError::UnknownIssuer => {
             "certificate is not trusted (unknown issuer or self-signed)".into()
         }
+        CertificateError::Other(error) if error.0.is::<PinMismatch>() => error.to_string().into(),
         CertificateError::Other(error) => match error.to_string() {
             // What `openssl req -x509` makes: self-signed, and marked as an authority.
             cause if cause.contains("CaUsedAsEndEntity") => {
@@ -204,13 +207,15 @@ fn alert_received(alert: AlertDescription) -> TlsError {
     let meaning = match alert {
         AlertDescription::BadCertificate
         | AlertDescription::CertificateExpired
-        | AlertDescription::CertificateRequired
         | AlertDescription::CertificateRevoked
         | AlertDescription::CertificateUnknown
         | AlertDescription::NoCertificate
         | AlertDescription::UnknownCA
         | AlertDescription::UnsupportedCertificate => {
             return TlsError::certificate(format!("peer rejected our certificate ({alert:?})"));
+        }
+        AlertDescription::CertificateRequired => {
+            return TlsError::certificate(format!("peer demands a certificate of us ({alert:?})"));
         }
         AlertDescription::HandshakeFailure => "nothing in common, such as a cipher suite",
         AlertDescription::NoApplicationProtocol => "it does not serve http/1.1",

@@ -1,7 +1,9 @@
 //! Certificates for one test.
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use tightwire::{ClientTls, ServerTls};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PublicKeyData};
+use tightwire::{ClientTls, ClientTlsBuilder, ServerTls};
 
 /// Issues certificates.
 pub(crate) struct Authority {
@@ -46,10 +48,20 @@ impl Authority {
         Issued { chain, key: key.serialize_pem() }
     }
 
+    /// The pin of its key.
+    pub(crate) fn pin(&self) -> String {
+        pin(self.issuer.key())
+    }
+
+    /// A client's settings so far: trusts this authority and nobody else.
+    pub(crate) fn trusting(&self) -> ClientTlsBuilder {
+        let builder = ClientTls::builder().ca_pem(self.pem.as_bytes()).expect("a certificate");
+        builder.only_these_cas()
+    }
+
     /// A client's settings: trusts this authority and nobody else.
     pub(crate) fn client(&self) -> ClientTls {
-        let builder = ClientTls::builder().ca_pem(self.pem.as_bytes()).expect("a certificate");
-        builder.only_these_cas().build().expect("somebody to trust")
+        self.trusting().build().expect("somebody to trust")
     }
 }
 
@@ -61,6 +73,11 @@ impl Issued {
         Self { chain, key: key.serialize_pem() }
     }
 
+    /// The pin of its key.
+    pub(crate) fn pin(&self) -> String {
+        pin(&KeyPair::from_pem(&self.key).expect("a key"))
+    }
+
     pub(crate) fn server(&self) -> ServerTls {
         ServerTls::from_pem(self.chain.as_bytes(), self.key.as_bytes()).expect("they match")
     }
@@ -69,4 +86,11 @@ impl Issued {
 fn params(names: &[&str]) -> CertificateParams {
     let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
     CertificateParams::new(names).expect("legal names")
+}
+
+fn pin(key: &KeyPair) -> String {
+    let suite = rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256;
+    let suite = suite.tls13().expect("a suite of TLS 1.3");
+    let digest = suite.common.hash_provider.hash(&key.subject_public_key_info());
+    format!("sha256//{}", STANDARD.encode(digest))
 }

@@ -1,3 +1,5 @@
+mod options;
+
 use rcgen::date_time_ymd;
 use rustls::version::{TLS12, TLS13};
 
