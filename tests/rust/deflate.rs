@@ -1,5 +1,4 @@
 //! Compression over real sockets: who agrees to it, what it comes to, and what shares a loop.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
