@@ -102,10 +102,13 @@ def start(library, files, deflate=None):
 
 
 class Relay:
-    """Hands on bytes between clients and a port of this machine, and counts them in both directions."""
+    """Hands on bytes between clients and a port of this machine, and counts them in both directions.
+
+    `first` is what the first client sent at first: its request.
+    """
 
     def __init__(self, port):
-        self.to, self.up, self.down = port, 0, 0
+        self.to, self.up, self.down, self.first = port, 0, 0, b""
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -124,6 +127,7 @@ class Relay:
         try:
             while data := source.recv(65536):
                 setattr(self, direction, getattr(self, direction) + len(data))
+                self.first = self.first or data
                 sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
         except OSError:
