@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use libfuzzer_sys::fuzz_target;
 use tightwire::proto::frame::{Header, Opcode};
-use tightwire::proto::handshake::{Answer, ClientHandshake, ClientRequest, ServerHandshake, accept_for};
+use tightwire::proto::handshake::{
+    Answer, ClientHandshake, ClientRequest, ServerHandshake, accept_for,
+};
 use tightwire::proto::receiver::{Event, Receiver};
 use tightwire::proto::sender::{Masks, SendError};
 use tightwire::proto::session::{Failure, Session, StreamAction};
@@ -183,7 +185,9 @@ impl Connection {
             Greeting::Server(handshake) => match handshake.advance(bytes) {
                 Ok((used, request)) => {
                     if let Some(request) = request {
-                        request.accept(&Answer::default(), &mut Vec::new()).expect("nothing to refuse");
+                        request
+                            .accept(&Answer::default(), &mut Vec::new())
+                            .expect("nothing to refuse");
                         self.greeting = Greeting::Done;
                     }
                     used

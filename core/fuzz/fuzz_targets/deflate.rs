@@ -39,8 +39,7 @@ fuzz_target!(|input: &[u8]| {
     let (ours, theirs) =
         if first & 32 == 0 { (Role::Client, Role::Server) } else { (Role::Server, Role::Client) };
     let tuning = Tuning { deflate, ..Tuning::default() };
-    let (agreed, traffic) =
-        (Agreed { own: direction, peer: direction }, Arc::<Traffic>::default());
+    let (agreed, traffic) = (Agreed { own: direction, peer: direction }, Arc::<Traffic>::default());
     let mut session = Session::new(ours, Instant::now(), &tuning);
     session.enable_deflate(&agreed, &tuning, Arc::clone(&traffic));
     let mut receiver = Receiver::new(theirs, &tuning);
@@ -70,9 +69,7 @@ fn converse(session: &mut Session, receiver: &mut Receiver, mut script: &[u8]) {
                 session.send_deflated(kind, &data, wish == Some(true), &mut deflaters, &mut keys)
             }
             (false, false) => session.send(kind, &data, &mut keys),
-            (true, true) => {
-                session.send_part_deflated(kind, &data, fin, &mut deflaters, &mut keys)
-            }
+            (true, true) => session.send_part_deflated(kind, &data, fin, &mut deflaters, &mut keys),
             (true, false) => session.send_part(kind, &data, fin, &mut keys),
         };
         sent.expect("the connection is open");

@@ -6,9 +6,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use tightwire::Tuning;
-use tightwire::proto::handshake::{Answer, 
-    Accepted, ClientHandshake, ClientRequest, HandshakeError, Refusal, Request, ServerHandshake,
-    is_loopback_host, origin_allowed,
+use tightwire::proto::handshake::{
+    Accepted, Answer, ClientHandshake, ClientRequest, HandshakeError, Refusal, Request,
+    ServerHandshake, is_loopback_host, origin_allowed,
 };
 
 fuzz_target!(|input: &[u8]| {
@@ -88,7 +88,9 @@ fn judge(request: &Request, used: usize) {
     let _ = origin_allowed(request.origin().unwrap_or_default(), request.host(), &[]);
     for protocol in request.protocols() {
         let mut out = Vec::new();
-        request.accept(&Answer { protocol: Some(protocol), ..Answer::default() }, &mut out).expect("it was offered");
+        request
+            .accept(&Answer { protocol: Some(protocol), ..Answer::default() }, &mut out)
+            .expect("it was offered");
         assert!(out.ends_with(b"\r\n\r\n"));
     }
 }
