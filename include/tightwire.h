@@ -74,7 +74,8 @@ extern "C" {
  */
 #define TW_DEFLATE_DEDICATED 3u
 
-/* The last bytes in each direction (4 KiB): compresses as well as TW_DEFLATE_DEDICATED, for more time and
+/* The last bytes in each direction (4 KiB; 32 KiB of what comes in, if the peer cannot keep to a smaller
+ * window): compresses as well as TW_DEFLATE_DEDICATED, for more time and
  * a twentieth of the memory.
  */
 #define TW_DEFLATE_PARKED 4u
@@ -605,7 +606,8 @@ tw_status tw_get_str(tw_ws ws,
                      size_t capacity,
                      size_t *needed);
 
-/* Fills `stats`, whose `size` is set, with counts of the connection; zeros without compression.
+/* Fills `stats`, whose `size` is set, with counts of the connection; zeros without compression. Members
+ * that this library does not know become zero.
  *
  * TW_OK; TW_EINVAL for NULL or a bad size; TW_EHANDLE for a dead id. Any thread, any callback except the
  * connection's own `on_close`.

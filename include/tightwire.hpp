@@ -148,6 +148,7 @@ public:
     void send(const std::string &text, bool compress) const {
         detail::check(try_send(TW_TEXT | (compress ? TW_DEFLATE : TW_NODEFLATE), text.data(), text.size()));
     }
+    void send(const char *text, bool compress) const { send(std::string(text), compress); }
     void send(const void *data, std::size_t size, bool compress) const {
         detail::check(try_send(TW_BINARY | (compress ? TW_DEFLATE : TW_NODEFLATE), data, size));
     }

@@ -99,8 +99,9 @@ pub enum DeflateMode {
     /// A compressor (161 KiB) and a decompressor (46 KiB) for each connection, made when its first
     /// compressed message is sent or comes in. The fastest, and small messages become smallest.
     Dedicated,
-    /// The last bytes in each direction (4 KiB), with which the loop's compressor and decompressor
-    /// are primed: compresses as well as `Dedicated`, for more time and a twentieth of the memory.
+    /// The last bytes in each direction (4 KiB; 32 KiB of what comes in, if the peer cannot keep to a
+    /// smaller window), with which the loop's compressor and decompressor are primed: compresses as
+    /// well as `Dedicated`, for more time and a twentieth of the memory.
     Parked,
 }
 

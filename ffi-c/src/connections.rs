@@ -251,7 +251,8 @@ unsafe impl SizedStruct for tw_stats {
     const V1: usize = size_of::<Self>();
 }
 
-/// Fills `stats`, whose `size` is set, with counts of the connection; zeros without compression.
+/// Fills `stats`, whose `size` is set, with counts of the connection; zeros without compression. Members
+/// that this library does not know become zero.
 ///
 /// TW_OK; TW_EINVAL for NULL or a bad size; TW_EHANDLE for a dead id. Any thread, any callback except the
 /// connection's own `on_close`.
@@ -263,18 +264,20 @@ unsafe impl SizedStruct for tw_stats {
 pub unsafe extern "C" fn tw_get_stats(ws: tw_ws, stats: *mut tw_stats) -> tw_status {
     guard::status(|| {
         // SAFETY: the caller vouches for `stats`.
-        let mut filled =
-            unsafe { edge::sized(stats.cast_const()) }.map_err(|error| error.code())?;
+        let size = unsafe { edge::size_of_output(stats) }.map_err(|error| error.code())?;
         let counts = |remote: &Remote| remote.deflate_stats();
         let found =
             look(ws, |context, id| context.remote(id).as_ref().map(counts), |r| Some(counts(r)));
         let found = found.flatten().ok_or(TW_EHANDLE)?;
-        filled.deflate_sent = found.sent;
-        filled.deflate_sent_compressed = found.sent_compressed;
-        filled.deflate_received = found.received;
-        filled.deflate_received_compressed = found.received_compressed;
-        // SAFETY: it was read as this structure, of at least this version.
-        unsafe { edge::refill(stats, &filled) };
+        let filled = tw_stats {
+            size,
+            deflate_sent: found.sent,
+            deflate_sent_compressed: found.sent_compressed,
+            deflate_received: found.received,
+            deflate_received_compressed: found.received_compressed,
+        };
+        // SAFETY: its size was found to be one of this structure.
+        unsafe { edge::fill(stats, &filled, size) };
         Ok(())
     })
 }

@@ -58,19 +58,6 @@ pub(crate) unsafe fn sized<T: SizedStruct>(from: *const T) -> Result<T, Failure>
     Ok(unsafe { made.assume_init() })
 }
 
-/// Fills a structure that [`sized`] read, as far as the caller's version of it goes.
-///
-/// # Safety
-///
-/// As for [`sized`], which has accepted it; and it may be written to.
-pub(crate) unsafe fn refill<T: SizedStruct>(to: *mut T, made: &T) {
-    let from: *const T = made;
-    // SAFETY: as when it was read.
-    let size = unsafe { to.cast::<usize>().read() }.min(size_of::<T>());
-    // SAFETY: both are at least that long, and they are different objects.
-    unsafe { ptr::copy_nonoverlapping(from.cast::<u8>(), to.cast::<u8>(), size) };
-}
-
 /// The same where NULL means all defaults.
 ///
 /// # Safety
@@ -82,6 +69,41 @@ pub(crate) unsafe fn sized_or_none<T: SizedStruct>(from: *const T) -> Result<Opt
     }
     // SAFETY: the caller vouches for `from`.
     unsafe { sized(from) }.map(Some)
+}
+
+/// The size of a structure that is to be filled: only that member is read.
+///
+/// # Safety
+///
+/// `to` is NULL or points at a structure that is as long as its size says.
+pub(crate) unsafe fn size_of_output<T: SizedStruct>(to: *mut T) -> Result<usize, Failure> {
+    let name = T::NAME;
+    if to.is_null() || !to.is_aligned() {
+        return Err(Failure::argument(format_args!("{name} is NULL or not aligned")));
+    }
+    // SAFETY: it is not NULL, and the size comes first.
+    let size = unsafe { to.cast::<usize>().read() };
+    if !(T::V1..=MAX_SIZE).contains(&size) {
+        let hint = format!("{name}.size is {size}: set it to sizeof({name})");
+        return Err(Failure::argument(hint));
+    }
+    Ok(size)
+}
+
+/// Fills a structure of any version: what the caller's lacks is left out, what ours lacks is zeroed.
+///
+/// # Safety
+///
+/// `to` points at `size` bytes that may be written to, and [`size_of_output`] has found that size.
+pub(crate) unsafe fn fill<T: SizedStruct>(to: *mut T, made: &T, size: usize) {
+    let known = size.min(size_of::<T>());
+    let from: *const T = made;
+    // SAFETY: both are at least that long, and they are different objects.
+    unsafe { ptr::copy_nonoverlapping(from.cast::<u8>(), to.cast::<u8>(), known) };
+    // SAFETY: the caller vouches for `size` bytes.
+    let tail = unsafe { to.cast::<u8>().add(known) };
+    // SAFETY: these are the rest of them.
+    unsafe { ptr::write_bytes(tail, 0, size - known) };
 }
 
 /// `len` bytes at `data`; NULL is fine for none.

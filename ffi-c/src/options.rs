@@ -20,7 +20,8 @@ pub const TW_DEFLATE_SHARED: u32 = 2;
 /// A compressor (161 KiB) and a decompressor (46 KiB) for each connection, made when its first compressed
 /// message is sent or comes in. The fastest, and small messages become smallest.
 pub const TW_DEFLATE_DEDICATED: u32 = 3;
-/// The last bytes in each direction (4 KiB): compresses as well as TW_DEFLATE_DEDICATED, for more time and
+/// The last bytes in each direction (4 KiB; 32 KiB of what comes in, if the peer cannot keep to a smaller
+/// window): compresses as well as TW_DEFLATE_DEDICATED, for more time and
 /// a twentieth of the memory.
 pub const TW_DEFLATE_PARKED: u32 = 4;
 

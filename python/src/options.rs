@@ -19,7 +19,7 @@ pub(crate) type Limits = (usize, usize, usize, usize);
 pub(crate) type Heartbeat = (f64, f64);
 
 /// `tightwire.Deflate`: mode, level, memory level, both windows and the threshold.
-type DeflateTuple = (String, Option<i64>, i64, i64, Option<i64>, usize);
+type DeflateTuple = (String, Option<i64>, i64, i64, Option<i64>, i64);
 
 /// Limits, times and compression of a connection. `None` switches a time off.
 pub(crate) fn tuning(
@@ -74,6 +74,10 @@ fn deflate(value: Option<&Bound<'_, PyAny>>) -> PyResult<Deflate> {
         let text = format!("{name}: a number from {first} to {last} expected, not {value}");
         Err(PyValueError::new_err(text))
     };
+    let threshold = usize::try_from(threshold).map_err(|_| {
+        let text = format!("threshold: a number of bytes expected, not {threshold}");
+        PyValueError::new_err(text)
+    })?;
     Ok(Deflate {
         mode,
         level: level.map(|level| ranged("level", level, 1..=9)).transpose()?,

@@ -4,6 +4,7 @@ import socket
 import threading
 
 import pytest
+import websockets.exceptions
 import websockets.sync.client
 import websockets.sync.server
 from conftest import SECONDS, running_server
@@ -141,6 +142,30 @@ def test_a_message_over_the_limit_after_inflating():
         assert isinstance(ws.error, tightwire.PayloadTooBig)
 
 
+def test_compressed_data_that_is_none_fails_the_connection():
+    with running_server(lambda ws: None, compression=True) as server:
+        with websockets.sync.client.connect(url_of(server)) as client:
+            # A text frame with RSV1 and a reserved kind of block.
+            client.socket.sendall(bytes([0xC1, 0x82, 0, 0, 0, 0, 0x06, 0x00]))
+            with pytest.raises(websockets.exceptions.ConnectionClosedError) as closed:
+                client.recv(SECONDS)
+    assert closed.value.rcvd.code == 1007
+
+
+def test_sends_of_other_threads_are_compressed_too():
+    with running_server(echo, compression=True) as server:
+
+        def send(ws):
+            threads = [threading.Thread(target=ws.send, args=(TEXT,), kwargs={"compress": True}) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(SECONDS)
+
+        ws, got = talk(url_of(server), send, 4)
+    assert got == [TEXT] * 4 and ws.stats.deflate_sent == 4 * len(TEXT)
+
+
 @pytest.mark.parametrize(
     ("compression", "error", "text"),
     [
@@ -150,7 +175,7 @@ def test_a_message_over_the_limit_after_inflating():
         (Deflate(memory_level=1000), ValueError, "memory_level"),
         (Deflate(window_bits=8), ValueError, "window_bits"),
         (Deflate(peer_window_bits=16), ValueError, "peer_window_bits"),
-        (Deflate(threshold=-1), TypeError, "compression"),
+        (Deflate(threshold=-1), ValueError, "threshold"),
         ("deflate", TypeError, "compression"),
         (1, TypeError, "compression"),
     ],

@@ -13,7 +13,8 @@ class Deflate(NamedTuple):
     The mode says what a connection keeps between two messages; sizes are for the default window and
     memory level. `"shared"`: nothing, each message is compressed by itself. `"dedicated"`: a compressor
     (161 KiB) and a decompressor (46 KiB), made for the first compressed message; the fastest, and small
-    messages become smallest. `"parked"`: the last 4 KiB in each direction, as small and slower.
+    messages become smallest. `"parked"`: the last 4 KiB in each direction (32 KiB of what comes in, if the peer
+    cannot keep to a smaller window), as small and slower.
     """
 
     mode: str = "dedicated"

@@ -186,6 +186,21 @@ static void defaults(tw_loop loop)
     close_pair(loop);
 }
 
+/* A program of a later version has a longer structure, of which only the size is set. */
+static void later_stats(tw_ws ws)
+{
+    struct {
+        tw_stats known;
+        uint64_t later[2];
+    } stats;
+
+    memset(&stats, 0xee, sizeof stats);
+    stats.known.size = sizeof stats;
+    OK(tw_get_stats(ws, &stats.known));
+    CHECK(stats.known.size == sizeof stats && stats.known.deflate_sent == 107);
+    CHECK(stats.later[0] == 0 && stats.later[1] == 0);
+}
+
 static void choices(tw_loop loop)
 {
     tw_tuning tuning = tuned(TW_DEFLATE_DEDICATED);
@@ -199,6 +214,7 @@ static void choices(tw_loop loop)
     CHECK(stats_of(client.ws).deflate_sent == 100);
     OK(tw_send(client.ws, TW_BINARY | TW_DEFLATE, text, 7));
     CHECK(stats_of(client.ws).deflate_sent == 107);
+    later_stats(client.ws);
     CHECK_STATUS(TW_EINVAL, tw_send(client.ws, TW_TEXT | TW_DEFLATE | TW_NODEFLATE, text, 7));
     wait_for_messages(loop, 4);
     CHECK(client.bytes == 99 + 1000 + 100 + 7);
@@ -240,8 +256,22 @@ static void refusals(tw_loop loop)
     tuning.deflate_window_bits = 8;
     CHECK_STATUS(TW_EINVAL, tw_connect(loop, &options, &ws, &error));
     CHECK(strstr(error.text, "deflate_window_bits is 8, not from 9 to 15") != NULL);
+    {
+        tw_server_opts listening;
+        tw_server listener;
+
+        memset(&listening, 0, sizeof listening);
+        listening.size = sizeof listening;
+        listening.listen = "ws://127.0.0.1:0";
+        listening.events = &events;
+        listening.tuning = &tuning;
+        CHECK_STATUS(TW_EINVAL, tw_listen(loop, &listening, &listener, &error));
+        CHECK(strstr(error.text, "deflate_window_bits is 8") != NULL);
+    }
     memset(&stats, 0, sizeof stats);
     CHECK_STATUS(TW_EINVAL, tw_get_stats(client.ws, NULL));
+    CHECK_STATUS(TW_EINVAL, tw_get_stats(client.ws, &stats));
+    stats.size = sizeof stats - 1;
     CHECK_STATUS(TW_EINVAL, tw_get_stats(client.ws, &stats));
     stats.size = sizeof stats;
     CHECK_STATUS(TW_EHANDLE, tw_get_stats(client.ws, &stats));

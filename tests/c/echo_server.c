@@ -88,10 +88,16 @@ static int read_arguments(int argc, char **argv, struct settings *settings)
                 return usage("--deflate-mode: use shared, dedicated or parked, not ", argv[i]);
             }
         } else if (strcmp(argv[i], "--deflate-level") == 0 && i + 1 < argc) {
-            settings->tuning.deflate_level = (uint32_t)strtoul(argv[++i], NULL, 10);
+            settings->tuning.deflate_level = (uint32_t)strtoul(argv[++i], &end, 10);
+            if (*end || settings->tuning.deflate_level < 1 || settings->tuning.deflate_level > 9) {
+                return usage("--deflate-level: use 1 to 9, not ", argv[i]);
+            }
         } else if (strcmp(argv[i], "--deflate-threshold") == 0 && i + 1 < argc) {
-            uint32_t bytes = (uint32_t)strtoul(argv[++i], NULL, 10);
+            uint32_t bytes = (uint32_t)strtoul(argv[++i], &end, 10);
 
+            if (*end) {
+                return usage("--deflate-threshold: not a number: ", argv[i]);
+            }
             settings->tuning.deflate_threshold = bytes;
             compress_all = bytes ? 0 : TW_DEFLATE;
         } else {

@@ -254,7 +254,7 @@ static void compression_is_chosen_and_counted() {
         CHECK(event.extensions().find("permessage-deflate") == 0);
         ws.send(text, false);
         CHECK(ws.stats().deflate_sent == 0);
-        ws.send(text.substr(0, 10), true);
+        ws.send("0123456789", true);
         CHECK(ws.stats().deflate_sent == 10);
         ws.send(text);
         CHECK(ws.stats().deflate_sent == 1010);
