@@ -203,3 +203,30 @@ fn options_that_cannot_be_are_refused_by_name() {
         }
     }
 }
+
+#[test]
+fn zip_10_a_small_stack_is_enough() {
+    use tightwire::proto::deflate::{Agreed, Direction};
+    use tightwire::proto::frame::Role;
+    use tightwire::proto::receiver::{Event as Received, Receiver};
+    // A stored block of "Hello"; a reserved kind of block; a dynamic block that breaks off.
+    let payloads: [&[u8]; 3] = [
+        &[0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00],
+        &[0x06, 0x00],
+        &[0x04, 0xc0, 0x81, 0x08, 0x00, 0x00],
+    ];
+    let thread = std::thread::Builder::new().stack_size(64 << 10).spawn(move || {
+        payloads.map(|payload| {
+            let tuning = tuned(DeflateMode::Dedicated);
+            let direction = Direction { takeover: true, window_bits: 15 };
+            let mut receiver = Receiver::new(Role::Client, &tuning);
+            let agreed = Agreed { own: direction, peer: direction };
+            receiver.enable_deflate(&agreed, &tuning, Default::default());
+            let len = u8::try_from(payload.len()).unwrap();
+            let mut frame = [&[0xc2, len], payload].concat();
+            let received = receiver.next(&mut frame);
+            matches!(received, Ok((_, Some(Received::Message { data: b"Hello", .. }))))
+        })
+    });
+    assert_eq!(thread.unwrap().join().unwrap(), [true, false, false]);
+}

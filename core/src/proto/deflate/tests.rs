@@ -600,17 +600,6 @@ fn zip_09_a_decompressor_of_the_loop_forgets_whose_it_was() {
 }
 
 #[test]
-fn zip_10_a_small_stack_is_enough() {
-    let payload = Peer::new(6).message(&prose(100_000));
-    let thread = std::thread::Builder::new().stack_size(64 << 10);
-    let done = thread.spawn(move || {
-        let (violation, _) = held(&payload, 1 << 20, 10);
-        (violation, held(&[0xff; 1000], 1 << 20, 3).0)
-    });
-    assert_eq!(done.unwrap().join().unwrap(), (None, Some(Violation::Deflate)));
-}
-
-#[test]
 fn zip_11_a_million_empty_blocks_are_an_empty_message() {
     let blocks = [0x00, 0x00, 0x00, 0xff, 0xff].repeat(1_000_000);
     let payload = [&blocks[..], &[0x00]].concat();
