@@ -202,7 +202,7 @@ fn sends_during_a_message_in_parts_go_behind_it() {
     peer.expect(TEXT, b"two");
     remote.send("three").unwrap();
     peer.expect(TEXT, b"three");
-    support::until("an empty queue", || remote.buffered_amount() == 0);
+    until("an empty queue", || remote.buffered_amount() == 0);
     peer.close(1000, "");
 }
 
@@ -332,7 +332,7 @@ fn a_loop_that_is_dropped_without_a_word_closes_its_remotes() {
         peer.upgrade();
         peer
     });
-    support::until("open", || {
+    until("open", || {
         event_loop.turn(Some(std::time::Duration::from_millis(1))).unwrap();
         !log.briefs().is_empty() && log.briefs().len() == 2
     });
