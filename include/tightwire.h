@@ -38,6 +38,14 @@ extern "C" {
 /* Do not compress this message. */
 #define TW_NODEFLATE 16u
 
+/* The connected socket `fd` of tw_client_opts is to be used. */
+#define TW_CLIENT_FD 1u
+
+/* Without `proxy`: go through the one that the environment names, as curl does (`https_proxy`,
+ * `http_proxy`, `all_proxy`, `no_proxy`). Reads the environment during tw_connect only.
+ */
+#define TW_CLIENT_PROXY_FROM_ENV 2u
+
 /* More of the message follows. Not built yet: TW_EUNSUPPORTED. */
 #define TW_MORE 4u
 
@@ -351,7 +359,9 @@ typedef struct tw_events {
 typedef struct tw_client_opts {
   /* sizeof(tw_client_opts) */
   size_t size;
-  /* `ws://host:port/path?query` or `wss://...`, parsed as browsers do. Required. */
+  /* `ws://host:port/path?query` or `wss://...`, parsed as browsers do, or
+   * `ws+unix:/path/of/socket:/resource`. Required.
+   */
   const char *url;
   /* Subprotocols to offer, the preferred one first (RFC 6455 section 1.9); NULL-ended. */
   const char *const *protocols;
@@ -359,13 +369,15 @@ typedef struct tw_client_opts {
   const char *const *headers;
   /* An `Origin` to send, as browsers do. */
   const char *origin;
-  /* Connect to this `host:port` instead; name, certificate and `Host` stay those of the URL. */
+  /* Connect to this `host:port`, or to the Unix domain socket `unix:/path`, instead; name, certificate
+   * and `Host` stay those of the URL.
+   */
   const char *connect_to;
   /* The name that the certificate must be for, and that is asked for (SNI), instead of the URL's. */
   const char *tls_name;
   /* Trust and keys; 0: what the platform trusts. */
   tw_tls tls;
-  /* None are defined: 0. */
+  /* TW_CLIENT_FD and TW_CLIENT_PROXY_FROM_ENV, or 0. */
   uint32_t flags;
   /* Limits and times; NULL: the defaults. */
   const struct tw_tuning *tuning;
@@ -373,6 +385,22 @@ typedef struct tw_client_opts {
   const struct tw_events *events;
   /* Handed to every callback; never looked at. */
   void *user;
+  /* Go through this proxy, for `ws://` and `wss://` alike: `http://user:password@host:port` or
+   * `https://` (CONNECT, RFC 9110 section 9.3.6, with Basic or Digest login), `socks5://`, or
+   * `socks5h://`, which resolves the name (RFC 1928, RFC 1929). NULL: none.
+   */
+  const char *proxy;
+  /* Trust and keys for an `https://` proxy; 0: what the platform trusts. */
+  tw_tls proxy_tls;
+  /* The local address that the connection comes from, `address` or `address:port`; NULL: any. */
+  const char *bind_address;
+  /* Have the system probe an idle connection after this time (SO_KEEPALIVE); 0: no probes. */
+  uint32_t tcp_keepalive_ms;
+  /* With TW_CLIENT_FD: a connected stream socket, TCP or Unix, to use instead of connecting. The
+   * library has a descriptor of its own afterwards; close yours whenever you like, and do not read or
+   * write it meanwhile.
+   */
+  ptrdiff_t fd;
 } tw_client_opts;
 
 /* What compression came to on one connection: bytes of the messages that went compressed. Others do not

@@ -1,13 +1,20 @@
 //! Client connections: their options, and the shortest way to run one.
 
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::config::Tuning;
 use crate::error::{Error, Phase};
 use crate::event_loop::{
     CloseEvent, ConnId, Context, EventLoop, Handler, Message, Opening, Socket,
 };
+use crate::net::proxy::{Destination, Tunnel};
+use crate::net::socket::SocketOptions;
 use crate::proto::handshake::{ClientHandshake, ClientRequest};
+use crate::proxy::Proxy;
 use crate::target::Target;
 
 /// Where to connect, and how.
@@ -30,15 +37,52 @@ pub struct ClientOptions {
     headers: Vec<(String, String)>,
     origin: Option<String>,
     connect_to: Option<String>,
+    socket: Option<Arc<OwnedFd>>,
+    socket_options: SocketOptions,
+    proxy: Option<Proxy>,
     tls_name: Option<String>,
     #[cfg(feature = "tls")]
     tls: Option<crate::net::trust::ClientTls>,
 }
 
+/// The proxy that leads to the server.
+pub(crate) struct Through {
+    /// Where the proxy is.
+    pub(crate) route: Route,
+    /// For a proxy that is itself reached over TLS.
+    pub(crate) tls: Option<TlsPlan>,
+    pub(crate) to: Destination,
+    /// The proxy takes addresses, so the server's name is to be resolved here before.
+    pub(crate) resolves_here: bool,
+    /// Of an earlier connection to the same proxy, which has asked for another one.
+    pub(crate) tunnel: Option<Tunnel>,
+    proxy: Proxy,
+}
+
+impl Through {
+    /// Appends the first bytes for the proxy to `out`.
+    pub(crate) fn begin(&self, tuning: &Tuning, out: &mut Vec<u8>) -> Result<Tunnel, Error> {
+        let (scheme, credentials) = (self.proxy.scheme(), self.proxy.credentials());
+        Ok(Tunnel::start(scheme, &self.to, credentials, random()?, tuning, out)?)
+    }
+}
+
+/// What a connection is made to.
+#[derive(Clone, Debug)]
+pub(crate) enum Route {
+    /// A name or an IP address.
+    Host { host: String, port: u16 },
+    /// A connected socket that the application made.
+    Socket(Arc<OwnedFd>),
+    /// A Unix domain socket.
+    Unix(PathBuf),
+}
+
 /// Options that were found legal, and what follows from them.
 pub(crate) struct Prepared {
-    pub(crate) host: String,
-    pub(crate) port: u16,
+    pub(crate) route: Route,
+    pub(crate) through: Option<Through>,
+    pub(crate) socket_options: SocketOptions,
     pub(crate) handshake: ClientHandshake,
     pub(crate) request: Vec<u8>,
     pub(crate) tls: Option<TlsPlan>,
@@ -57,7 +101,7 @@ pub(crate) enum TlsPlan {}
 
 impl ClientOptions {
     /// Options for a `ws://` or `wss://` URL (`http://` and `https://` mean the same), which is
-    /// parsed as browsers do (WHATWG URL).
+    /// parsed as browsers do (WHATWG URL), or for `ws+unix:/path/of/socket:/resource`.
     ///
     /// # Errors
     ///
@@ -70,6 +114,9 @@ impl ClientOptions {
             headers: Vec::new(),
             origin: None,
             connect_to: None,
+            socket: None,
+            socket_options: SocketOptions::default(),
+            proxy: None,
             tls_name: None,
             #[cfg(feature = "tls")]
             tls: None,
@@ -97,10 +144,44 @@ impl ClientOptions {
         self
     }
 
-    /// Connects to this `host:port` instead of the URL's; name, certificate and `Host` stay.
+    /// Connects to this `host:port`, or to the Unix domain socket `unix:/path`, instead of the URL's
+    /// host; name, certificate and `Host` stay.
     #[must_use]
     pub fn connect_to(mut self, address: impl Into<String>) -> Self {
         self.connect_to = Some(address.into());
+        self
+    }
+
+    /// Goes through this proxy. Default: none; the environment is not asked, but
+    /// [`Proxy::from_env`] does.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = Some(proxy);
+        self
+    }
+
+    /// Uses a stream socket that is connected already, TCP or Unix: name resolution, racing and
+    /// `connect_to` are left out. The connection has a descriptor of its own; the caller's may be
+    /// closed, and must not be read or written while it is open.
+    #[must_use]
+    pub fn socket(mut self, socket: impl Into<OwnedFd>) -> Self {
+        self.socket = Some(Arc::new(socket.into()));
+        self
+    }
+
+    /// The local address that the connection comes from, and the port unless it is 0. Addresses of
+    /// the server that are of the other family are not tried.
+    #[must_use]
+    pub fn bind_address(mut self, address: SocketAddr) -> Self {
+        self.socket_options.bind = Some(address);
+        self
+    }
+
+    /// Has the system probe an idle connection after this time (SO_KEEPALIVE). The library's own
+    /// pings do more; this is for when they are switched off. Default: no probes.
+    #[must_use]
+    pub fn tcp_keepalive(mut self, idle: Duration) -> Self {
+        self.socket_options.keepalive = Some(idle);
         self
     }
 
@@ -128,13 +209,10 @@ impl ClientOptions {
 
     /// Checks everything and writes the request, so that later nothing can fail on an argument.
     pub(crate) fn prepare(&self) -> Result<Prepared, Error> {
-        let (host, port) = self.address()?;
+        let route = self.route()?;
         self.tuning.deflate.check().map_err(Error::argument)?;
-        let mut key = [0; 16];
-        getrandom::fill(&mut key).map_err(|error| {
-            let cause = format_args!("the system gave no randomness: {error}");
-            Error::new(Phase::System, crate::ErrorCode::Internal, cause)
-        })?;
+        let through = self.through(&route)?;
+        let key = random()?;
         let mut headers = self.headers.clone();
         let given = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
         if let (false, Some(authorization)) = (given, self.target.authorization()) {
@@ -153,19 +231,48 @@ impl ClientOptions {
             &self.tuning,
             &mut request,
         )?;
-        Ok(Prepared { host, port, handshake, request, tls: self.tls_plan()? })
+        let socket_options = self.socket_options.clone();
+        let tls = self.tls_plan()?;
+        Ok(Prepared { route, through, socket_options, handshake, request, tls })
     }
 
-    fn address(&self) -> Result<(String, u16), Error> {
-        let Some(address) = &self.connect_to else {
-            return Ok((self.target.host.clone(), self.target.port));
+    fn through(&self, route: &Route) -> Result<Option<Through>, Error> {
+        let Some(proxy) = &self.proxy else { return Ok(None) };
+        let Route::Host { host, port } = route else {
+            return Err(Error::argument("proxy: does not go with a Unix or a given socket"));
         };
+        Ok(Some(Through {
+            route: Route::Host { host: proxy.host().to_owned(), port: proxy.port() },
+            tls: proxy.tls_plan()?,
+            to: Destination { host: host.clone(), port: *port },
+            resolves_here: !proxy.resolves_names(),
+            tunnel: None,
+            proxy: proxy.clone(),
+        }))
+    }
+
+    fn route(&self) -> Result<Route, Error> {
+        if let Some(socket) = &self.socket {
+            return Ok(Route::Socket(Arc::clone(socket)));
+        }
+        let Some(address) = &self.connect_to else {
+            return Ok(match &self.target.unix {
+                Some(path) => Route::Unix(path.clone()),
+                None => Route::Host { host: self.target.host.clone(), port: self.target.port },
+            });
+        };
+        if let Some(path) = address.strip_prefix("unix:") {
+            return Ok(Route::Unix(path.into()));
+        }
         let parts = address.rsplit_once(':').and_then(|(host, port)| {
             let host = host.trim_start_matches('[').trim_end_matches(']');
-            (!host.is_empty()).then_some((host.to_owned(), port.parse().ok()?))
+            let host = Some(host).filter(|host| !host.is_empty())?.to_owned();
+            Some(Route::Host { host, port: port.parse().ok()? })
         });
-        let cause = || Error::argument(format_args!("connect_to {address:?} is not host:port"));
-        parts.ok_or_else(cause)
+        parts.ok_or_else(|| {
+            let cause = format_args!("connect_to {address:?} is neither host:port nor unix:/path");
+            Error::argument(cause)
+        })
     }
 
     #[cfg(feature = "tls")]
@@ -196,6 +303,16 @@ impl ClientOptions {
         }
         Ok(None)
     }
+}
+
+/// Sixteen bytes of the system's randomness.
+fn random() -> Result<[u8; 16], Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        let cause = format_args!("the system gave no randomness: {error}");
+        Error::new(Phase::System, crate::ErrorCode::Internal, cause)
+    })?;
+    Ok(bytes)
 }
 
 /// One client connection with a loop of its own; [`EventLoop::connect`] is for several.

@@ -1,8 +1,10 @@
 //! What can go wrong, in one structure for Rust, C and Python.
 
 use std::fmt;
+use std::fmt::Write as _;
 use std::io;
 
+use crate::net::proxy::ProxyError;
 #[cfg(feature = "tls")]
 use crate::net::tls_error::TlsError;
 use crate::proto::handshake::{HandshakeError, HttpReply, RequestError};
@@ -23,6 +25,8 @@ pub enum Phase {
     Dns,
     /// The TCP connection.
     Tcp,
+    /// The way to the proxy, and what it answered.
+    Proxy,
     /// The TLS handshake or a TLS record.
     Tls,
     /// The opening handshake (RFC 6455 section 4).
@@ -46,6 +50,7 @@ impl Phase {
             Self::Argument => "argument",
             Self::Dns => "dns",
             Self::Tcp => "tcp",
+            Self::Proxy => "proxy",
             Self::Tls => "tls",
             Self::Upgrade => "upgrade",
             Self::Protocol => "protocol",
@@ -122,11 +127,68 @@ pub struct Error {
     text: Box<str>,
     os: Option<i32>,
     http: Option<Box<HttpReply>>,
+    attempts: Box<[Attempt]>,
+}
+
+/// One address that a client tried in vain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    address: Box<str>,
+    cause: Box<str>,
+    os: Option<i32>,
+}
+
+impl Attempt {
+    pub(crate) fn new(address: impl fmt::Display, error: &io::Error) -> Self {
+        Self {
+            address: address.to_string().into(),
+            cause: error.to_string().into(),
+            os: error.raw_os_error(),
+        }
+    }
+
+    /// The address with its port, or the path of a Unix domain socket.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// What the system said.
+    pub fn cause(&self) -> &str {
+        &self.cause
+    }
+
+    /// The `errno` behind it, where there is one.
+    pub fn os_error(&self) -> Option<i32> {
+        self.os
+    }
 }
 
 impl Error {
     pub(crate) fn new(phase: Phase, code: ErrorCode, cause: impl fmt::Display) -> Self {
-        Self { phase, code, text: format!("{phase}: {cause}").into(), os: None, http: None }
+        let text = format!("{phase}: {cause}").into();
+        Self { phase, code, text, os: None, http: None, attempts: Box::default() }
+    }
+
+    /// The same error, met on the way to a proxy: the code says what it is.
+    pub(crate) fn on_the_way_to_the_proxy(self) -> Self {
+        let text = self.text.split_once(": ").map_or(&*self.text, |(_, cause)| cause);
+        Self { phase: Phase::Proxy, text: format!("{}: {text}", Phase::Proxy).into(), ..self }
+    }
+
+    /// Nobody at `place` accepted a connection. The text lists every address that is not the place
+    /// itself; the number is that of the last one.
+    pub(crate) fn unreachable(place: &str, attempts: Vec<Attempt>) -> Self {
+        let mut what = format!("could not connect to {place}");
+        for attempt in &attempts {
+            let other = attempt.address() != place;
+            let (separator, address) = if other { ("; ", attempt.address()) } else { ("", "") };
+            let _ = write!(what, "{separator}{address}: {}", attempt.cause());
+        }
+        Self {
+            os: attempts.last().and_then(Attempt::os_error),
+            attempts: attempts.into(),
+            ..Self::new(Phase::Tcp, ErrorCode::Connect, what)
+        }
     }
 
     /// An argument of the caller that is not legal; `cause` names it.
@@ -152,6 +214,11 @@ impl Error {
     /// The `errno` behind it, where there is one.
     pub fn os_error(&self) -> Option<i32> {
         self.os
+    }
+
+    /// The addresses that were tried in vain, in that order, if no connection was made.
+    pub fn attempts(&self) -> &[Attempt] {
+        &self.attempts
     }
 
     /// The server's answer, if it refused the opening handshake with one.
@@ -186,6 +253,16 @@ impl From<HandshakeError> for Error {
             Self::new(Phase::Upgrade, code, format_args!("{status}{separator}{explanation}"));
         match status {
             HandshakeError::Status(reply) => Self { http: Some(reply), ..base },
+            _ => base,
+        }
+    }
+}
+
+impl From<ProxyError> for Error {
+    fn from(error: ProxyError) -> Self {
+        let base = Self::new(Phase::Proxy, ErrorCode::Proxy, &error);
+        match error {
+            ProxyError::Status(reply) => Self { http: Some(reply), ..base },
             _ => base,
         }
     }

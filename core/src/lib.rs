@@ -36,6 +36,8 @@ mod event_loop;
 #[cfg(feature = "net")]
 mod net;
 #[cfg(feature = "net")]
+mod proxy;
+#[cfg(feature = "net")]
 mod server;
 #[cfg(feature = "net")]
 mod target;
@@ -53,7 +55,7 @@ pub use proto::sender::SendError;
 #[cfg(feature = "net")]
 pub use client::{Client, ClientOptions, connect};
 #[cfg(feature = "net")]
-pub use error::{Error, ErrorCode, Phase};
+pub use error::{Attempt, Error, ErrorCode, Phase};
 #[cfg(feature = "net")]
 pub use event_loop::{
     CloseEvent, ConnId, Context, EventLoop, Handler, LoopHandle, LoopOptions, Message, Opening,
@@ -63,5 +65,7 @@ pub use event_loop::{
 pub use net::tls_error::TlsError;
 #[cfg(feature = "tls")]
 pub use net::trust::{ClientTls, ClientTlsBuilder, ServerTls, ServerTlsBuilder};
+#[cfg(feature = "net")]
+pub use proxy::Proxy;
 #[cfg(feature = "net")]
 pub use server::{Server, ServerOptions};

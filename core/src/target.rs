@@ -6,6 +6,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::path::PathBuf;
 
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
@@ -29,6 +30,8 @@ pub(crate) struct Target {
     pub(crate) url: String,
     /// User and password, percent-decoded. They are for the field `Authorization`.
     pub(crate) credentials: Option<(String, String)>,
+    /// The path of the Unix domain socket to connect to instead of host and port.
+    pub(crate) unix: Option<PathBuf>,
 }
 
 impl Target {
@@ -39,6 +42,9 @@ impl Target {
     /// Another scheme, a fragment (even an empty one), a relative URL, or no URL at all.
     pub(crate) fn parse(url: &str) -> Result<Self, TargetError> {
         let mut url = Url::parse(url)?;
+        if matches!(url.scheme(), "ws+unix" | "wss+unix") {
+            return Self::parse_unix(&url);
+        }
         let scheme = match url.scheme() {
             "ws" | "http" => "ws",
             "wss" | "https" => "wss",
@@ -72,6 +78,31 @@ impl Target {
             host_header,
             credentials: credentials(&url),
             url: url.into(),
+            unix: None,
+        })
+    }
+
+    /// `ws+unix:/path/of/socket:/resource?query`; without the second part the resource is `/`.
+    fn parse_unix(url: &Url) -> Result<Self, TargetError> {
+        if url.fragment().is_some() {
+            return Err(TargetError::Fragment);
+        }
+        let path = url.path();
+        let (socket, resource) = path.split_once(':').unwrap_or((path, "/"));
+        if url.has_host() || !socket.starts_with('/') || !resource.starts_with('/') {
+            return Err(TargetError::Unix);
+        }
+        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let secure = url.scheme() == "wss+unix";
+        Ok(Self {
+            secure,
+            host: "localhost".to_owned(),
+            port: if secure { 443 } else { 80 },
+            resource: format!("{resource}{query}"),
+            host_header: "localhost".to_owned(),
+            credentials: None,
+            url: url.as_str().to_owned(),
+            unix: Some(percent_decode(socket).into()),
         })
     }
 
@@ -103,7 +134,7 @@ fn credentials(url: &Url) -> Option<(String, String)> {
 }
 
 /// Decodes every `%` that two hexadecimal digits follow.
-fn percent_decode(text: &str) -> String {
+pub(crate) fn percent_decode(text: &str) -> String {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
@@ -146,6 +177,8 @@ pub(crate) enum TargetError {
     Scheme(String),
     /// Over 4 GiB.
     TooLong,
+    /// A URL of a Unix domain socket without a path, or with a host.
+    Unix,
 }
 
 impl fmt::Display for TargetError {
@@ -160,6 +193,9 @@ impl fmt::Display for TargetError {
             Self::Relative => f.write_str("relative URL: write ws://host/path"),
             Self::Scheme(scheme) => write!(f, "unknown scheme {scheme:?}: use ws or wss"),
             Self::TooLong => f.write_str("URL too long"),
+            Self::Unix => {
+                f.write_str("URL of a Unix socket: write ws+unix:/path/of/socket:/resource")
+            }
         }
     }
 }
@@ -186,6 +222,26 @@ impl From<ParseError> for TargetError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_of_a_unix_socket_has_two_paths() {
+        for (url, path, resource, secure) in [
+            ("ws+unix:/run/a.sock", "/run/a.sock", "/", false),
+            ("ws+unix:/run/a.sock:/chat?a=b", "/run/a.sock", "/chat?a=b", false),
+            ("ws+unix:///run/a.sock:/", "/run/a.sock", "/", false),
+            ("wss+unix:/run/a%20b.sock:/c:d", "/run/a b.sock", "/c:d", true),
+        ] {
+            let target = Target::parse(url).unwrap();
+            assert_eq!(target.unix.as_deref(), Some(std::path::Path::new(path)), "{url}");
+            assert_eq!((target.resource.as_str(), target.secure), (resource, secure), "{url}");
+            assert_eq!(target.host_header, "localhost", "{url}");
+        }
+        for url in ["ws+unix:run/a.sock", "ws+unix://host/a.sock", "ws+unix:/a.sock:b", "ws+unix:"]
+        {
+            assert_eq!(Target::parse(url).err(), Some(TargetError::Unix), "{url}");
+        }
+        assert_eq!(Target::parse("ws+unix:/a:/b#c").err(), Some(TargetError::Fragment));
+    }
 
     #[test]
     fn a_url_is_taken_apart() {
@@ -240,6 +296,7 @@ mod tests {
                 host_header: host_header.into(),
                 url: url.into(),
                 credentials: None,
+                unix: None,
             };
             let target = Target::parse(text).unwrap();
             assert!(target == expected, "{text}: {target:?} with Host {:?}", target.host_header);
@@ -281,7 +338,7 @@ mod tests {
             ("mailto:x@h", "unknown scheme \"mailto\": use ws or wss"),
             ("about:blank", "unknown scheme \"about\": use ws or wss"),
             ("localhost:9001", "unknown scheme \"localhost\": use ws or wss"),
-            ("ws+unix:///run/x", "unknown scheme \"ws+unix\": use ws or wss"),
+            ("http+unix:///run/x", "unknown scheme \"http+unix\": use ws or wss"),
             ("ws://h/#", "URL with a fragment: remove everything from # on, or write %23"),
             ("http://h/a#b", "URL with a fragment: remove everything from # on, or write %23"),
             ("", "relative URL: write ws://host/path"),

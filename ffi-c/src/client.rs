@@ -1,8 +1,12 @@
 //! Client connections.
 
 use std::ffi::{c_char, c_void};
+use std::mem::offset_of;
+use std::net::SocketAddr;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Duration;
 
-use tightwire::ClientOptions;
+use tightwire::{ClientOptions, Proxy};
 
 use crate::bridge::Bridge;
 use crate::callbacks::{tw_events, tw_loop, tw_tls, tw_ws};
@@ -23,7 +27,8 @@ use crate::tls;
 pub struct tw_client_opts {
     /// sizeof(tw_client_opts)
     pub size: usize,
-    /// `ws://host:port/path?query` or `wss://...`, parsed as browsers do. Required.
+    /// `ws://host:port/path?query` or `wss://...`, parsed as browsers do, or
+    /// `ws+unix:/path/of/socket:/resource`. Required.
     pub url: *const c_char,
     /// Subprotocols to offer, the preferred one first (RFC 6455 section 1.9); NULL-ended.
     pub protocols: *const *const c_char,
@@ -31,13 +36,14 @@ pub struct tw_client_opts {
     pub headers: *const *const c_char,
     /// An `Origin` to send, as browsers do.
     pub origin: *const c_char,
-    /// Connect to this `host:port` instead; name, certificate and `Host` stay those of the URL.
+    /// Connect to this `host:port`, or to the Unix domain socket `unix:/path`, instead; name, certificate
+    /// and `Host` stay those of the URL.
     pub connect_to: *const c_char,
     /// The name that the certificate must be for, and that is asked for (SNI), instead of the URL's.
     pub tls_name: *const c_char,
     /// Trust and keys; 0: what the platform trusts.
     pub tls: tw_tls,
-    /// None are defined: 0.
+    /// TW_CLIENT_FD and TW_CLIENT_PROXY_FROM_ENV, or 0.
     pub flags: u32,
     /// Limits and times; NULL: the defaults.
     pub tuning: *const tw_tuning,
@@ -45,12 +51,32 @@ pub struct tw_client_opts {
     pub events: *const tw_events,
     /// Handed to every callback; never looked at.
     pub user: *mut c_void,
+    /// Go through this proxy, for `ws://` and `wss://` alike: `http://user:password@host:port` or
+    /// `https://` (CONNECT, RFC 9110 section 9.3.6, with Basic or Digest login), `socks5://`, or
+    /// `socks5h://`, which resolves the name (RFC 1928, RFC 1929). NULL: none.
+    pub proxy: *const c_char,
+    /// Trust and keys for an `https://` proxy; 0: what the platform trusts.
+    pub proxy_tls: tw_tls,
+    /// The local address that the connection comes from, `address` or `address:port`; NULL: any.
+    pub bind_address: *const c_char,
+    /// Have the system probe an idle connection after this time (SO_KEEPALIVE); 0: no probes.
+    pub tcp_keepalive_ms: u32,
+    /// With TW_CLIENT_FD: a connected stream socket, TCP or Unix, to use instead of connecting. The
+    /// library has a descriptor of its own afterwards; close yours whenever you like, and do not read or
+    /// write it meanwhile.
+    pub fd: isize,
 }
+
+/// The connected socket `fd` of tw_client_opts is to be used.
+pub const TW_CLIENT_FD: u32 = 0x01;
+/// Without `proxy`: go through the one that the environment names, as curl does (`https_proxy`,
+/// `http_proxy`, `all_proxy`, `no_proxy`). Reads the environment during tw_connect only.
+pub const TW_CLIENT_PROXY_FROM_ENV: u32 = 0x02;
 
 // SAFETY: `repr(C)`, the size first; the other members are numbers and pointers.
 unsafe impl SizedStruct for tw_client_opts {
     const NAME: &'static str = "tw_client_opts";
-    const V1: usize = size_of::<Self>();
+    const V1: usize = offset_of!(Self, proxy);
 }
 
 /// Starts a client connection (RFC 6455 section 4.1). Returns at once; `on_open`, or `on_close` if it
@@ -94,7 +120,8 @@ pub unsafe extern "C" fn tw_connect(
 ///
 /// What the options point at is valid.
 unsafe fn read(given: &tw_client_opts) -> Result<(ClientOptions, tw_events), Failure> {
-    no_flags(given.flags, "tw_client_opts.flags")?;
+    let known = TW_CLIENT_FD | TW_CLIENT_PROXY_FROM_ENV;
+    no_flags(given.flags & !known, "tw_client_opts.flags")?;
     // SAFETY: the caller vouches for it.
     let url = unsafe { edge::text(given.url, "url") }?;
     // SAFETY: the caller vouches for it.
@@ -137,7 +164,70 @@ unsafe fn read(given: &tw_client_opts) -> Result<(ClientOptions, tw_events), Fai
     if given.tls != 0 {
         options = options.tls(tls::client(given.tls)?);
     }
-    Ok((options, events))
+    // SAFETY: the caller vouches for it.
+    Ok((unsafe { way(options, given, url) }?, events))
+}
+
+/// Adds the way to the server: proxy, local address, keep-alive and a socket that is there already.
+///
+/// # Safety
+///
+/// What the options point at is valid.
+unsafe fn way(
+    mut options: ClientOptions,
+    given: &tw_client_opts,
+    url: &str,
+) -> Result<ClientOptions, Failure> {
+    // SAFETY: the caller vouches for it.
+    let proxy = unsafe { edge::text(given.proxy, "proxy") }?;
+    // SAFETY: the caller vouches for it.
+    let bind_address = unsafe { edge::text(given.bind_address, "bind_address") }?;
+    let proxy = match proxy {
+        Some(proxy) => Some(Proxy::new(proxy)?),
+        None if given.flags & TW_CLIENT_PROXY_FROM_ENV != 0 => Proxy::from_env(url)?,
+        None => None,
+    };
+    if let Some(mut proxy) = proxy {
+        if given.proxy_tls != 0 {
+            proxy = proxy.tls(tls::client(given.proxy_tls)?);
+        }
+        options = options.proxy(proxy);
+    }
+    if let Some(address) = bind_address {
+        options = options.bind_address(local_address(address)?);
+    }
+    if given.tcp_keepalive_ms != 0 {
+        options = options.tcp_keepalive(Duration::from_millis(given.tcp_keepalive_ms.into()));
+    }
+    if given.flags & TW_CLIENT_FD != 0 {
+        // SAFETY: the caller vouches for it.
+        options = options.socket(unsafe { duplicate(given.fd) }?);
+    }
+    Ok(options)
+}
+
+/// An IP address with or without a port.
+fn local_address(text: &str) -> Result<SocketAddr, Failure> {
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    let address = text.parse().ok().or_else(|| Some(SocketAddr::new(bare.parse().ok()?, 0)));
+    address.ok_or_else(|| {
+        Failure::argument(format_args!(
+            "bind_address {text:?} is neither an address nor address:port"
+        ))
+    })
+}
+
+/// A descriptor of our own for the caller's socket.
+///
+/// # Safety
+///
+/// `fd` is open, or no descriptor at all.
+unsafe fn duplicate(fd: isize) -> Result<OwnedFd, Failure> {
+    let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0);
+    let fd = fd.ok_or_else(|| Failure::argument("fd is no descriptor"))?;
+    // SAFETY: the caller vouches for it; it is borrowed for this call only.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    borrowed.try_clone_to_owned().map_err(|error| Failure::argument(format_args!("fd: {error}")))
 }
 
 fn connect(

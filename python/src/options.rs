@@ -1,16 +1,19 @@
 //! Keyword arguments, checked and put into the core's terms.
 
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyMapping, PyString};
 use tightwire::proto::handshake::{ClientHandshake, ClientRequest};
-use tightwire::{Deflate, DeflateMode, Tuning};
+use tightwire::{Deflate, DeflateMode, Proxy, Tuning};
 
 use crate::convert::text_of;
-use crate::error::syntax;
+use crate::error::{raise, syntax};
+use crate::tls::Tls;
 
 /// `tightwire.Limits`: `max_message`, `max_send_buffer`, `max_head` and `max_fields`.
 pub(crate) type Limits = (usize, usize, usize, usize);
@@ -41,6 +44,57 @@ pub(crate) fn tuning(
         tuning = Tuning { max_message, max_send_buffer, max_head, max_fields, ..tuning };
     }
     Ok(tuning)
+}
+
+/// A proxy's URL, `Proxy(url, tls)`, None or True for what the environment says, or False for none.
+pub(crate) fn proxy(
+    py: Python<'_>,
+    url: &str,
+    value: Option<&Bound<'_, PyAny>>,
+) -> PyResult<Option<Proxy>> {
+    let legal = |made: Result<Proxy, tightwire::Error>| made.map_err(|error| raise(py, &error));
+    let Some(value) = value else {
+        return Proxy::from_env(url).map_err(|error| raise(py, &error));
+    };
+    if let Ok(wanted) = value.cast::<PyBool>() {
+        let from_env = wanted.is_true().then(|| Proxy::from_env(url)).transpose();
+        return from_env.map(Option::flatten).map_err(|error| raise(py, &error));
+    }
+    if let Ok(url) = value.cast::<PyString>() {
+        return legal(Proxy::new(&text_of(url)?)).map(Some);
+    }
+    let Ok((url, tls)) = value.extract::<(String, Option<Bound<'_, Tls>>)>() else {
+        let text = "proxy: str, Proxy(...), a bool or None expected";
+        return Err(PyTypeError::new_err(text));
+    };
+    let proxy = legal(Proxy::new(&url))?;
+    Ok(Some(match tls {
+        Some(tls) => proxy.tls(tls.get().client(py)?),
+        None => proxy,
+    }))
+}
+
+/// An address and a port, 0 for any.
+pub(crate) fn local_address(value: Option<(String, u16)>) -> PyResult<Option<SocketAddr>> {
+    let Some((host, port)) = value else { return Ok(None) };
+    match host.parse() {
+        Ok(ip) => Ok(Some(SocketAddr::new(ip, port))),
+        Err(_) => {
+            let text = format!("local_address: an IP address expected, not {host:?}");
+            Err(PyValueError::new_err(text))
+        }
+    }
+}
+
+/// A descriptor of our own for a `socket.socket`.
+pub(crate) fn descriptor(sock: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
+    let fd: i32 = sock.call_method0("fileno")?.extract()?;
+    if fd < 0 {
+        return Err(PyValueError::new_err("sock: it is closed"));
+    }
+    // SAFETY: the socket object keeps it open during this call.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    Ok(borrowed.try_clone_to_owned()?)
 }
 
 /// `Deflate(...)`; True is its defaults and None those of the role.

@@ -111,7 +111,7 @@ impl WebSocket {
     #[pyo3(signature = (
         url, protocols = None, *, headers = None, origin = None, tls = None, timeout = 10.0,
         close_timeout = 5.0, heartbeat = (20.0, 20.0), limits = None, compression = None,
-        r#loop = None
+        proxy = None, local_address = None, sock = None, r#loop = None
     ))]
     #[expect(clippy::too_many_arguments, reason = "the keywords of a constructor")]
     fn __init__(
@@ -126,14 +126,18 @@ impl WebSocket {
         heartbeat: Option<Heartbeat>,
         limits: Option<Limits>,
         compression: Option<&Bound<'_, PyAny>>,
+        proxy: Option<&Bound<'_, PyAny>>,
+        local_address: Option<(String, u16)>,
+        sock: Option<&Bound<'_, PyAny>>,
         r#loop: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let py = slf.py();
         if slf.get().connection.get().is_some() {
             return Err(PyRuntimeError::new_err("WebSocket.__init__ was called twice"));
         }
-        let mut client = ClientOptions::new(&text_of(url)?)
-            .map_err(|error| syntax(py, describe("url", &error)))?;
+        let url = text_of(url)?;
+        let mut client =
+            ClientOptions::new(&url).map_err(|error| syntax(py, describe("url", &error)))?;
         for protocol in options::protocols(py, protocols)? {
             client = client.protocol(protocol);
         }
@@ -147,6 +151,18 @@ impl WebSocket {
             client = client.tls(tls.get().client(py)?);
             if let Some(name) = &tls.get().server_name {
                 client = client.tls_name(name);
+            }
+        }
+        if let Some(sock) = sock {
+            client = client.socket(options::descriptor(sock)?);
+        }
+        if let Some(address) = options::local_address(local_address)? {
+            client = client.bind_address(address);
+        }
+        // What the environment says is not for a socket that is connected already.
+        if proxy.is_some() || sock.is_none() {
+            if let Some(proxy) = options::proxy(py, &url, proxy)? {
+                client = client.proxy(proxy);
             }
         }
         let tuning = options::tuning(timeout, close_timeout, heartbeat, limits, compression)?;

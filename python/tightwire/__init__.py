@@ -26,7 +26,7 @@ from ._native import (
     serve,
 )
 from ._loops import run
-from ._options import Deflate, Heartbeat, Limits, Stats
+from ._options import Deflate, Heartbeat, Limits, Proxy, Stats
 from .exceptions import (
     BufferFull,
     ConnectError,
@@ -73,6 +73,7 @@ __all__ = [
     "OpenTimeout",
     "PayloadTooBig",
     "ProtocolError",
+    "Proxy",
     "Server",
     "Stats",
     "SyntaxError",

@@ -1,6 +1,7 @@
 """The native half of the package: the classes of `tightwire`."""
 
 import asyncio
+import socket
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from os import PathLike
 from types import TracebackType
@@ -202,7 +203,8 @@ class WebSocket:
     `async def`: those of one socket then run one after the other, as tasks.
 
     Args:
-        url: `ws:` or `wss:`; `http:` and `https:` mean the same. No fragment.
+        url: `ws:` or `wss:`; `http:` and `https:` mean the same; or `ws+unix:/path/of/socket:/resource`. No
+            fragment.
         protocols: The subprotocols to ask for. The server must choose one of them.
         headers: More header fields for the request.
         origin: The `Origin` to send; none by default.
@@ -213,6 +215,11 @@ class WebSocket:
         limits: What the peer may make us hold.
         compression: `Deflate(...)` to offer compression in a mode of your choice, False to offer none.
             None offers what suits most clients.
+        proxy: The URL of a proxy or `Proxy(...)`; False for none. None and True: the one that the
+            environment names, as for curl (`https_proxy`, `http_proxy`, `all_proxy`, `no_proxy`).
+        local_address: The IP address and port (0 for any) that the connection comes from.
+        sock: A connected stream socket to use instead of connecting. It is duplicated: close it
+            whenever you like, and do not read or write it meanwhile.
         loop: The asyncio loop to use: the running one, or one that will be run by this thread.
 
     Raises:
@@ -255,6 +262,9 @@ class WebSocket:
         heartbeat: tuple[float, float] | None = ...,
         limits: tuple[int, int, int, int] | None = None,
         compression: _Compression = None,
+        proxy: str | tuple[str, TLS | None] | bool | None = None,
+        local_address: tuple[str, int] | None = None,
+        sock: socket.socket | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None: ...
     @property

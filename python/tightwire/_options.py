@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-__all__ = ["Deflate", "Heartbeat", "Limits", "Stats"]
+if TYPE_CHECKING:
+    from ._native import TLS
+
+__all__ = ["Deflate", "Heartbeat", "Limits", "Proxy", "Stats"]
 
 
 class Deflate(NamedTuple):
@@ -51,6 +54,15 @@ class Stats(NamedTuple):
     """Payload of the messages that came compressed."""
     deflate_received_compressed: int = 0
     """The same payload on the wire."""
+
+
+class Proxy(NamedTuple):
+    """A proxy that leads to servers, with TLS settings for the way to the proxy itself."""
+
+    url: str
+    """`http://user:password@host:port`, `https://...`, `socks5://...` or `socks5h://...`."""
+    tls: TLS | None = None
+    """Trust and keys for an `https://` proxy; None: what the system trusts."""
 
 
 class Limits(NamedTuple):

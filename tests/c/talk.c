@@ -317,7 +317,8 @@ static int usage(const char *what)
 }
 
 struct settings {
-    const char *url, *name, *ca;
+    const char *url, *name, *ca, *proxy;
+    uint32_t flags;
     const char *protocols[MAX_LIST + 1], *headers[MAX_LIST + 1];
     uint32_t tls_flags;
 };
@@ -334,6 +335,10 @@ static int read_arguments(int argc, char **argv, struct settings *settings)
             settings->tls_flags |= TW_TLS_DANGER_NO_VERIFY;
             continue;
         }
+        if (strcmp(option, "--proxy-from-env") == 0) {
+            settings->flags |= TW_CLIENT_PROXY_FROM_ENV;
+            continue;
+        }
         if (strncmp(option, "--", 2) != 0) {
             settings->url = option;
             continue;
@@ -345,6 +350,8 @@ static int read_arguments(int argc, char **argv, struct settings *settings)
         if (strcmp(option, "--ca") == 0) {
             settings->ca = value;
             settings->tls_flags |= TW_TLS_ONLY_THESE_CAS;
+        } else if (strcmp(option, "--proxy") == 0) {
+            settings->proxy = value;
         } else if (strcmp(option, "--name") == 0) {
             settings->name = value;
         } else if (strcmp(option, "--protocol") == 0 && protocols < MAX_LIST) {
@@ -381,12 +388,15 @@ int main(int argc, char **argv)
     trust.flags = settings.tls_flags;
     options.url = settings.url;
     options.tls_name = settings.name;
+    options.proxy = settings.proxy;
+    options.flags = settings.flags;
     options.protocols = settings.protocols;
     options.headers = settings.headers;
     if (trust.flags && tw_tls_new(&trust, &options.tls, &error)) {
         rejected("connect", error.text);
         return 2;
     }
+    options.proxy_tls = options.tls;
     if (tw_loop_new(NULL, &loop, &error) || tw_connect(loop, &options, &talk.ws, &error)) {
         rejected("connect", error.text);
         return 2;

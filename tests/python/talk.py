@@ -104,7 +104,10 @@ def connect(flags):
     for header in flags.header:
         name, _, value = header.partition(":")
         headers.append((name, value.strip()))
-    return tightwire.WebSocket(flags.url, flags.protocol, headers=headers, tls=tls)
+    proxy = None if flags.proxy_from_env else False
+    if flags.proxy:
+        proxy = tightwire.Proxy(flags.proxy, tls)
+    return tightwire.WebSocket(flags.url, flags.protocol, headers=headers, tls=tls, proxy=proxy)
 
 
 async def main(flags):
@@ -130,6 +133,8 @@ def arguments():
     parser.add_argument("--ca")
     parser.add_argument("--insecure", action="store_true")
     parser.add_argument("--name")
+    parser.add_argument("--proxy")
+    parser.add_argument("--proxy-from-env", action="store_true")
     parser.add_argument("--protocol", action="append", default=[])
     parser.add_argument("--header", action="append", default=[])
     return parser.parse_args()

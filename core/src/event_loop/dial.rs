@@ -1,11 +1,10 @@
-//! From a URL to a TCP connection: resolve the name, then try its addresses one after the other.
+//! From a URL to a connected stream: resolve the name, let its addresses race, then the handshakes.
 
-use std::collections::VecDeque;
-use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
 use super::core::Core;
@@ -13,65 +12,59 @@ use super::endpoint::Endpoint;
 use super::handler::Handler;
 use super::id::ConnId;
 use super::inbox::Command;
-use super::link::{Connection, Greeting, Link, Phase};
-use crate::client::{ClientOptions, Prepared};
-use crate::error::{Error, ErrorCode, Phase as ErrorPhase};
+use super::link::{Link, Phase};
+use super::race::{Race, Standing};
+use crate::client::{ClientOptions, Prepared, Route};
+use crate::error::{Attempt, Error, ErrorCode, Phase as ErrorPhase};
 use crate::net::socket;
 use crate::net::stream::Stream;
 use crate::proto::frame::Role;
 
-/// A connection on its way to a TCP stream.
+/// A connection on its way to a stream.
 pub(crate) struct Dial {
-    prepared: Prepared,
-    waiting: VecDeque<SocketAddr>,
-    attempt: Option<(SocketAddr, mio::net::TcpStream)>,
-    failures: Vec<(SocketAddr, io::Error)>,
+    pub(crate) prepared: Prepared,
+    /// The addresses of the route, once they are known.
+    addrs: Vec<SocketAddr>,
+    race: Race,
 }
 
 impl Dial {
-    /// The socket of a running attempt must not outlive its registration.
+    /// The sockets of running attempts must not outlive their registration.
     pub(crate) fn deregister(&mut self, registry: &Registry) {
-        if let Some((_, socket)) = &mut self.attempt {
-            let _ = registry.deregister(socket);
+        self.race.abandon(registry);
+    }
+
+    /// When the next address joins the race.
+    pub(crate) fn deadline(&self) -> Option<std::time::Instant> {
+        self.race.deadline()
+    }
+
+    /// Lets the same addresses race again.
+    pub(crate) fn start_over(&mut self) {
+        self.race = Race::new(self.addrs.clone());
+    }
+
+    /// What is dialled: the proxy if there is one, otherwise the server.
+    fn first_hop(&self) -> &Route {
+        self.prepared.through.as_ref().map_or(&self.prepared.route, |through| &through.route)
+    }
+
+    /// An error on the way to the first hop.
+    fn blame(&self, error: Error) -> Error {
+        match self.prepared.through {
+            Some(_) => error.on_the_way_to_the_proxy(),
+            None => error,
         }
     }
 
-    /// Starts to connect to the next address. False when there is none left.
-    fn start(&mut self, registry: &Registry, id: ConnId) -> bool {
-        while let Some(addr) = self.waiting.pop_front() {
-            let started = socket::connect(addr).and_then(|mut socket| {
-                registry.register(
-                    &mut socket,
-                    token(id),
-                    Interest::READABLE | Interest::WRITABLE,
-                )?;
-                Ok(socket)
-            });
-            match started {
-                Ok(socket) => {
-                    self.attempt = Some((addr, socket));
-                    return true;
-                }
-                Err(error) => self.failures.push((addr, error)),
-            }
+    /// How the first hop is called in errors.
+    fn place(&self) -> String {
+        match self.first_hop() {
+            Route::Host { host, port } if host.contains(':') => format!("[{host}]:{port}"),
+            Route::Host { host, port } => format!("{host}:{port}"),
+            Route::Socket(_) => "the given socket".to_owned(),
+            Route::Unix(path) => path.display().to_string(),
         }
-        false
-    }
-
-    /// All addresses failed.
-    fn error(&self) -> Error {
-        let mut what =
-            format!("could not connect to {}:{}", self.prepared.host, self.prepared.port);
-        let Some(((last, error), others)) = self.failures.split_last() else {
-            return Error::new(ErrorPhase::Dns, ErrorCode::Dns, "the name has no address");
-        };
-        for (addr, error) in others {
-            let _ = write!(what, "; {addr}: {error}");
-        }
-        if self.prepared.host.parse::<std::net::IpAddr>().is_err() {
-            let _ = write!(what, "; {last}");
-        }
-        Error::io(ErrorPhase::Tcp, ErrorCode::Connect, &what, error)
     }
 }
 
@@ -101,88 +94,122 @@ impl Core {
             tuning: options.tuning.clone(),
             server: None,
         });
-        let inbox = Arc::clone(&self.inbox);
-        let reply = Box::new(move |addrs| {
-            inbox.push(Command::Resolved { id, addrs });
-        });
-        let (host, port) = (prepared.host.clone(), prepared.port);
-        let (waiting, failures) = (VecDeque::new(), Vec::new());
-        let dial = Dial { prepared, waiting, attempt: None, failures };
+        let dial = Dial { prepared, addrs: Vec::new(), race: Race::default() };
+        let route = match &dial.prepared.through {
+            Some(through) if through.resolves_here => dial.prepared.route.clone(),
+            _ => dial.first_hop().clone(),
+        };
         let mut conn = self.adopt(shared, endpoint, Phase::Resolving(Box::new(dial)), None);
         conn.link.flags.announced = true;
         self.schedule(&mut conn.link);
         self.slots.put(id.slot(), id.generation(), conn);
-        self.resolver.resolve(&host, port, reply);
+        self.look_up(id, &route);
         Ok(id)
     }
 
-    /// The resolver answered. True if the connection may go on to be looked after.
+    /// Has the addresses of a route looked up; [`resolved`](Self::resolved) gets them.
+    fn look_up(&self, id: ConnId, route: &Route) {
+        let inbox = Arc::clone(&self.inbox);
+        let reply = move |addrs| {
+            inbox.push(Command::Resolved { id, addrs });
+        };
+        match route {
+            Route::Host { host, port } => self.resolver.resolve(host, *port, Box::new(reply)),
+            // Nothing to look up; but what follows may call back, and that is for a turn.
+            Route::Socket(_) | Route::Unix(_) => reply(Ok(Vec::new())),
+        }
+    }
+
+    /// The resolver answered, or had nothing to do.
     pub(crate) fn resolved(&self, link: &mut Link, addrs: io::Result<Vec<SocketAddr>>) {
         let Phase::Resolving(dial) = std::mem::replace(&mut link.phase, Phase::Refusing) else {
             return;
         };
         let mut dial = dial;
-        match addrs {
-            Ok(addrs) => {
-                dial.waiting = addrs.into();
-                link.phase = Phase::Connecting(dial);
-                self.connect_next(link);
-            }
-            Err(error) => {
-                let what = format!("could not resolve {:?}", dial.prepared.host);
+        if let Some(through) = &mut dial.prepared.through {
+            if std::mem::take(&mut through.resolves_here) {
+                match addrs.as_ref().map(|addrs| addrs.first()) {
+                    Ok(Some(addr)) => through.to.host = addr.ip().to_string(),
+                    _ => return link.fail(unresolved(&dial.prepared.route, addrs.err())),
+                }
+                self.look_up(link.id, dial.first_hop());
                 link.phase = Phase::Resolving(dial);
-                link.fail(Error::io(ErrorPhase::Dns, ErrorCode::Dns, &what, &error));
+                return;
             }
         }
-    }
-
-    fn connect_next(&self, link: &mut Link) {
-        let Phase::Connecting(dial) = &mut link.phase else { return };
-        if !dial.start(self.poll.registry(), link.id) {
-            let error = dial.error();
-            link.fail(error);
-        }
-    }
-
-    /// The poller reported something about the socket of an attempt.
-    pub(crate) fn connecting(&self, conn: &mut Connection) {
-        let link = &mut conn.link;
-        let Phase::Connecting(dial) = &mut link.phase else { return };
-        let Some((addr, mut socket)) = dial.attempt.take() else { return };
-        match socket::connect_result(&socket) {
-            Ok(true) => self.connected(link, socket),
-            Ok(false) => dial.attempt = Some((addr, socket)),
-            Err(error) => {
-                let _ = self.poll.registry().deregister(&mut socket);
-                drop(socket);
-                dial.failures.push((addr, error));
-                self.connect_next(link);
+        let made = match (dial.first_hop(), addrs) {
+            (Route::Host { .. }, Ok(addrs)) => {
+                dial.addrs = addrs;
+                dial.start_over();
+                link.phase = Phase::Connecting(dial);
+                return self.race(link);
             }
-        }
-    }
-
-    fn connected(&self, link: &mut Link, socket: mio::net::TcpStream) {
-        let Phase::Connecting(dial) = std::mem::replace(&mut link.phase, Phase::Refusing) else {
-            return;
+            (route @ Route::Host { .. }, Err(error)) => {
+                return link.fail(dial.blame(unresolved(route, Some(error))));
+            }
+            (Route::Unix(path), _) => socket::connect_unix(path),
+            (Route::Socket(socket), _) => {
+                socket::adopt_connected(socket, &dial.prepared.socket_options)
+            }
         };
-        let prepared = dial.prepared;
-        link.session.queue_mut().push_raw(&prepared.request);
-        link.phase = Phase::Greeting(Box::new(Greeting::Client(prepared.handshake)));
-        link.flags.writable = true;
-        match wrap(socket, prepared.tls) {
-            Ok(stream) => link.stream = Some(stream),
-            Err(error) => link.fail(error),
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let made = made.and_then(|mut socket| {
+            self.poll.registry().register(&mut socket, token(link.id), interest)?;
+            Ok(socket)
+        });
+        let place = dial.place();
+        link.phase = Phase::Connecting(dial);
+        match made {
+            Ok(socket) => self.connected(link, socket),
+            Err(error) => {
+                let attempt = Attempt::new(&place, &error);
+                link.fail(Error::unreachable(&place, vec![attempt]));
+            }
+        }
+    }
+
+    /// Looks after the addresses that race: upon an event, and when the next one may begin.
+    pub(crate) fn race(&self, link: &mut Link) {
+        let (registry, token) = (self.poll.registry(), token(link.id));
+        let Phase::Connecting(dial) = &mut link.phase else { return };
+        let options = &dial.prepared.socket_options;
+        match dial.race.advance(options, registry, token, self.now) {
+            Standing::Running => {}
+            Standing::Won(socket) => self.connected(link, socket),
+            Standing::Lost => {
+                let failed = std::mem::take(&mut dial.race).into_failed();
+                let error = dial.blame(Error::unreachable(&dial.place(), failed));
+                link.fail(error);
+            }
+        }
+    }
+
+    fn connected(&self, link: &mut Link, socket: TcpStream) {
+        if let Phase::Connecting(dial) = std::mem::replace(&mut link.phase, Phase::Refusing) {
+            self.reached(link, dial, Stream::Plain(socket));
         }
     }
 }
 
-#[cfg(feature = "tls")]
-fn wrap(socket: mio::net::TcpStream, tls: Option<crate::client::TlsPlan>) -> Result<Stream, Error> {
-    let Some(plan) = tls else { return Ok(Stream::Plain(socket)) };
-    Ok(Stream::tls_client(socket, &plan.config, &plan.name)?)
+/// The error that a name has no address.
+fn unresolved(route: &Route, error: Option<io::Error>) -> Error {
+    let what = match route {
+        Route::Host { host, .. } => format!("could not resolve {host:?}"),
+        Route::Socket(_) | Route::Unix(_) => "could not resolve it".to_owned(),
+    };
+    let error = error.unwrap_or_else(|| io::ErrorKind::NotFound.into());
+    Error::io(ErrorPhase::Dns, ErrorCode::Dns, &what, &error)
 }
 
+/// Begins TLS on `stream` if there is a plan for it.
+#[cfg(feature = "tls")]
+pub(crate) fn wrap(stream: Stream, plan: Option<&crate::client::TlsPlan>) -> Result<Stream, Error> {
+    let Some(plan) = plan else { return Ok(stream) };
+    Ok(stream.secure(&plan.config, &plan.name)?)
+}
+
+/// Built without TLS, so there is no plan.
 #[cfg(not(feature = "tls"))]
-fn wrap(socket: mio::net::TcpStream, _: Option<crate::client::TlsPlan>) -> Result<Stream, Error> {
-    Ok(Stream::Plain(socket))
+pub(crate) fn wrap(stream: Stream, _: Option<&crate::client::TlsPlan>) -> Result<Stream, Error> {
+    Ok(stream)
 }

@@ -113,6 +113,10 @@ impl Dispatch<'_> {
             }
             return;
         }
+        if conn.link.opening_deadline.is_none_or(|deadline| deadline > now) {
+            // Only the next address of a race is due.
+            return self.core.race(&mut conn.link);
+        }
         let phase = match &conn.link.phase {
             Phase::Refusing => {
                 conn.link.flags.gone = true;
@@ -124,6 +128,7 @@ impl Dispatch<'_> {
             }
             Phase::Resolving(_) => ErrorPhase::Dns,
             Phase::Connecting(_) => ErrorPhase::Tcp,
+            Phase::Tunnelling(_) => ErrorPhase::Proxy,
             _ if conn.link.is_securing() => ErrorPhase::Tls,
             _ => ErrorPhase::Upgrade,
         };
@@ -165,7 +170,7 @@ impl Dispatch<'_> {
         // Counts as listed: it is flushed right below.
         conn.link.flags.dirty = true;
         if matches!(conn.link.phase, Phase::Connecting(_)) {
-            self.core.connecting(&mut conn);
+            self.core.race(&mut conn.link);
             if conn.link.stream.is_none() {
                 return self.finish(conn);
             }

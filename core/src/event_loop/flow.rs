@@ -190,6 +190,10 @@ impl Dispatch<'_> {
                 };
                 link.fail(error);
             }
+            Phase::Tunnelling(tunnelling) => {
+                let error = tunnelling.on_end();
+                link.fail(error);
+            }
             _ => {}
         }
         link.flags.gone = true;
@@ -199,11 +203,12 @@ impl Dispatch<'_> {
     /// Received bytes in front of whatever phase the connection is in.
     pub(crate) fn consume(&mut self, conn: &mut Connection, bytes: &mut [u8]) {
         let mut rest = bytes;
-        while let Phase::Greeting(_) = conn.link.phase {
-            if rest.is_empty() || conn.link.flags.gone {
-                return;
-            }
-            let used = self.greet(conn, rest);
+        while !rest.is_empty() && !conn.link.flags.gone {
+            let used = match conn.link.phase {
+                Phase::Tunnelling(_) => self.tunnel(conn, rest),
+                Phase::Greeting(_) => self.greet(conn, rest),
+                _ => break,
+            };
             rest = rest.get_mut(used..).unwrap_or_default();
         }
         if conn.link.is_open() && !rest.is_empty() {

@@ -84,6 +84,8 @@ pub(crate) enum Phase {
     Resolving(Box<super::dial::Dial>),
     /// A TCP connection is being made.
     Connecting(Box<super::dial::Dial>),
+    /// A proxy is asked to lead on.
+    Tunnelling(Box<super::tunnel::Tunnelling>),
     /// The opening handshake, and the TLS handshake below it.
     Greeting(Box<Greeting>),
     /// Frames.
@@ -363,6 +365,8 @@ impl Link {
             #[cfg(feature = "tls")]
             StreamError::Tls(error) => error.into(),
         };
+        let tunnelling = matches!(self.phase, Phase::Tunnelling(_));
+        let error = if tunnelling { error.on_the_way_to_the_proxy() } else { error };
         if self.is_open() {
             self.session.on_stream_broken(None);
         } else if error.phase() == ErrorPhase::Tls && self.error.is_none() {
@@ -375,8 +379,9 @@ impl Link {
 
     /// When the connection wants to be asked next.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        match self.phase {
+        match &self.phase {
             Phase::Open => self.session.deadline(),
+            Phase::Connecting(dial) => earlier(self.opening_deadline, dial.deadline()),
             _ => self.opening_deadline,
         }
     }
@@ -443,4 +448,9 @@ impl Link {
         let address: io::Result<SocketAddr> = self.stream.as_ref()?.peer_addr();
         address.ok()
     }
+}
+
+/// The earlier of two deadlines.
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    one.into_iter().chain(other).min()
 }

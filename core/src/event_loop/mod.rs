@@ -22,9 +22,11 @@ mod link;
 mod masks;
 mod message;
 mod opening;
+mod race;
 mod remote;
 mod slots;
 mod timer;
+mod tunnel;
 
 use std::collections::VecDeque;
 use std::io;

@@ -4,6 +4,7 @@
 //! says so, and names are resolved on threads of their own. Time comes as an argument.
 
 pub(crate) mod listen;
+pub(crate) mod proxy;
 pub(crate) mod resolve;
 pub(crate) mod socket;
 pub(crate) mod stream;
@@ -14,5 +15,7 @@ mod testing;
 pub(crate) mod tls;
 #[cfg(feature = "tls")]
 pub(crate) mod tls_error;
+#[cfg(feature = "tls")]
+mod tls_stream;
 #[cfg(feature = "tls")]
 pub(crate) mod trust;

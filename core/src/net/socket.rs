@@ -5,12 +5,16 @@
 
 use std::io::{self, IoSlice, Read};
 use std::net::{self, SocketAddr};
+use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::Duration;
 
 use mio::net::{TcpListener, TcpStream};
 use rustix::net::{SendAncillaryBuffer, SendFlags, sendmsg};
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
+/// A connection that does not wait is under way.
+const IN_PROGRESS: i32 = rustix::io::Errno::INPROGRESS.raw_os_error();
 /// Most slices that one [`send`] hands to the system.
 const MAX_SLICES: usize = 16;
 
@@ -20,11 +24,72 @@ const SEND_FLAGS: SendFlags = SendFlags::empty();
 #[cfg(not(target_vendor = "apple"))]
 const SEND_FLAGS: SendFlags = SendFlags::NOSIGNAL;
 
+/// What is set on the socket of a client.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SocketOptions {
+    /// The address, and the port if it is not 0, that the connection comes from.
+    pub(crate) bind: Option<SocketAddr>,
+    /// After this much silence the system probes whether the peer's is still there.
+    pub(crate) keepalive: Option<Duration>,
+}
+
+impl SocketOptions {
+    fn apply(&self, socket: &Socket) -> io::Result<()> {
+        if let Some(idle) = self.keepalive {
+            socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle))?;
+        }
+        Ok(())
+    }
+}
+
 /// Starts to connect. Register the socket, and ask [`connect_result`] when it is writable.
-pub(crate) fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
-    let socket = TcpStream::connect(addr)?;
-    socket.set_nodelay(true)?;
-    Ok(socket)
+pub(crate) fn connect(addr: SocketAddr, options: &SocketOptions) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    options.apply(&socket)?;
+    if let Some(local) = options.bind {
+        if local.is_ipv4() != addr.is_ipv4() {
+            let cause = "bind_address is of the other address family";
+            return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, cause));
+        }
+        socket.bind(&local.into())?;
+    }
+    start(&socket, &addr.into())?;
+    Ok(TcpStream::from_std(socket.into()))
+}
+
+/// Connects to a Unix domain socket, which succeeds or fails at once.
+///
+/// The rest of this library neither knows nor cares that it is no TCP socket.
+pub(crate) fn connect_unix(path: &Path) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(&SockAddr::unix(path)?)?;
+    Ok(TcpStream::from_std(socket.into()))
+}
+
+/// Takes over a connected socket that somebody else made; theirs stays open.
+pub(crate) fn adopt_connected(
+    socket: &impl AsFd,
+    options: &SocketOptions,
+) -> io::Result<TcpStream> {
+    let socket = Socket::from(socket.as_fd().try_clone_to_owned()?);
+    socket.peer_addr()?;
+    socket.set_nonblocking(true)?;
+    if socket.domain()? != Domain::UNIX {
+        socket.set_tcp_nodelay(true)?;
+        options.apply(&socket)?;
+    }
+    Ok(TcpStream::from_std(socket.into()))
+}
+
+fn start(socket: &Socket, addr: &SockAddr) -> io::Result<()> {
+    match socket.connect(addr) {
+        Err(error) if error.raw_os_error() == Some(IN_PROGRESS) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+        done => done,
+    }
 }
 
 /// Whether a socket of [`connect`] is connected by now. `Ok(false)`: wait on.
@@ -141,7 +206,8 @@ mod tests {
     #[test]
     fn a_connection_is_made_without_waiting() {
         let listener = bind(LOCAL.parse().unwrap(), 1).unwrap();
-        let socket = connect(listener.local_addr().unwrap()).unwrap();
+        let options = SocketOptions::default();
+        let socket = connect(listener.local_addr().unwrap(), &options).unwrap();
         assert!(socket.nodelay().unwrap());
         assert!(decided(socket).unwrap());
     }
@@ -151,7 +217,7 @@ mod tests {
         let listener = bind(LOCAL.parse().unwrap(), 1).unwrap();
         let addr = listener.local_addr().unwrap();
         drop(listener);
-        let error = connect(addr).and_then(decided).unwrap_err();
+        let error = connect(addr, &SocketOptions::default()).and_then(decided).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     }
 

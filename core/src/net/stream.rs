@@ -14,6 +14,7 @@ use super::socket;
 use super::{
     tls::TlsSession,
     tls_error::TlsError,
+    tls_stream::TlsStream,
     trust::{ClientTls, ServerTls},
 };
 
@@ -61,22 +62,22 @@ pub(crate) enum StreamError {
 }
 
 impl Stream {
-    /// Begins TLS as client. [`Stream::write`] sends the first message, even with nothing to write.
+    /// Begins TLS as client, within TLS to a proxy if that is what `self` is. [`Stream::write`]
+    /// sends the first message, even with nothing to write.
     #[cfg(feature = "tls")]
-    pub(crate) fn tls_client(
-        socket: TcpStream,
-        tls: &ClientTls,
-        server_name: &str,
-    ) -> Result<Self, TlsError> {
+    pub(crate) fn secure(self, tls: &ClientTls, server_name: &str) -> Result<Self, TlsError> {
         let session = TlsSession::client(tls, server_name)?;
-        Ok(Self::Tls(Box::new(TlsStream { socket, session, blocked: false })))
+        Ok(Self::Tls(Box::new(match self {
+            Self::Plain(socket) => TlsStream::over_socket(socket, session),
+            Self::Tls(outer) => TlsStream::over_tls(outer, session),
+        })))
     }
 
     /// Begins TLS as server: awaits the client's first message.
     #[cfg(feature = "tls")]
     pub(crate) fn tls_server(socket: TcpStream, tls: &ServerTls) -> Result<Self, TlsError> {
         let session = TlsSession::server(tls)?;
-        Ok(Self::Tls(Box::new(TlsStream { socket, session, blocked: false })))
+        Ok(Self::Tls(Box::new(TlsStream::over_socket(socket, session))))
     }
 
     /// Reads once, what is on the wire. Fewer bytes than asked for mean that the socket is empty.
@@ -139,7 +140,7 @@ impl Stream {
         match self {
             Self::Plain(_) => false,
             #[cfg(feature = "tls")]
-            Self::Tls(stream) => !stream.session.outgoing().is_empty(),
+            Self::Tls(stream) => stream.has_unsent(),
         }
     }
 
@@ -148,7 +149,7 @@ impl Stream {
         match self {
             Self::Plain(_) => false,
             #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.session.is_handshaking(),
+            Self::Tls(stream) => stream.is_handshaking(),
         }
     }
 
@@ -162,7 +163,7 @@ impl Stream {
         match self {
             Self::Plain(_) => {}
             #[cfg(feature = "tls")]
-            Self::Tls(stream) => stream.session.close_notify(),
+            Self::Tls(stream) => stream.close_notify(),
         }
     }
 
@@ -182,7 +183,7 @@ impl Stream {
         match self {
             Self::Plain(socket) => socket,
             #[cfg(feature = "tls")]
-            Self::Tls(stream) => &mut stream.socket,
+            Self::Tls(stream) => stream.source(),
         }
     }
 
@@ -195,12 +196,15 @@ impl Stream {
         match self {
             Self::Plain(socket) => socket,
             #[cfg(feature = "tls")]
-            Self::Tls(stream) => &stream.socket,
+            Self::Tls(stream) => stream.socket(),
         }
     }
 }
 
-fn receive_once(socket: &mut TcpStream, buf: &mut [u8]) -> Result<ReadOutcome, StreamError> {
+pub(super) fn receive_once(
+    socket: &mut TcpStream,
+    buf: &mut [u8],
+) -> Result<ReadOutcome, StreamError> {
     match socket::receive(socket, buf) {
         Ok(0) if !buf.is_empty() => Ok(ReadOutcome::End { truncated: false }),
         Ok(count) => Ok(ReadOutcome::Data(count)),
@@ -210,13 +214,13 @@ fn receive_once(socket: &mut TcpStream, buf: &mut [u8]) -> Result<ReadOutcome, S
 }
 
 /// What the socket took of one offer.
-struct Sent {
-    count: usize,
-    blocked: bool,
+pub(super) struct Sent {
+    pub(super) count: usize,
+    pub(super) blocked: bool,
 }
 
 impl Sent {
-    fn of(socket: &TcpStream, slices: &[&[u8]]) -> Result<Self, StreamError> {
+    pub(super) fn of(socket: &TcpStream, slices: &[&[u8]]) -> Result<Self, StreamError> {
         match socket::send(socket, slices) {
             Ok(count) => {
                 let offered = socket::offered(slices);
@@ -227,85 +231,6 @@ impl Sent {
             }
             Err(error) => Err(error.into()),
         }
-    }
-}
-
-/// A socket with a TLS session around it.
-#[cfg(feature = "tls")]
-pub(crate) struct TlsStream {
-    socket: TcpStream,
-    session: TlsSession,
-    /// The socket was full when it was last written to.
-    blocked: bool,
-}
-
-#[cfg(feature = "tls")]
-impl TlsStream {
-    fn receive(
-        &mut self,
-        cipher: &mut [u8],
-        plain: &mut Vec<u8>,
-    ) -> Result<(ReadOutcome, bool), StreamError> {
-        if self.session.is_peer_closed() {
-            return Ok((ReadOutcome::End { truncated: false }, false));
-        }
-        let kept = self.session.kept();
-        let space = cipher.get_mut(kept..).unwrap_or_default();
-        let asked = space.len();
-        if asked == 0 {
-            return Err(io::Error::from(io::ErrorKind::InvalidInput).into());
-        }
-        let count = match receive_once(&mut self.socket, space)? {
-            ReadOutcome::Data(count) => count,
-            ReadOutcome::End { .. } => return Ok((ReadOutcome::End { truncated: true }, false)),
-            ReadOutcome::WouldBlock => return Ok((ReadOutcome::WouldBlock, true)),
-        };
-        self.session.carry(cipher);
-        let before = plain.len();
-        let received = cipher.get_mut(..kept + count).unwrap_or_default();
-        match self.session.receive(received, plain) {
-            Ok(state) => {
-                // After close_notify nothing more will come, so there may be no event to wait for:
-                // not short, so that the caller reads on and hears of the end.
-                let short = count < asked && !state.peer_closed;
-                Ok((ReadOutcome::Data(plain.len() - before), short))
-            }
-            Err(error) => {
-                // The first failure is the one to report.
-                let _ = self.flush();
-                Err(StreamError::Tls(error))
-            }
-        }
-    }
-
-    fn write(&mut self, slices: &[&[u8]], scratch: &mut Vec<u8>) -> Result<Written, StreamError> {
-        // Encrypting for a full socket would only pile ciphertext up.
-        if self.blocked && !self.flush()? {
-            return Ok(Written { taken: 0, blocked: true });
-        }
-        let sealed = self.session.encrypt(slices, scratch).map_err(StreamError::Tls)?;
-        let cipher = scratch.get(sealed.cipher).unwrap_or_default();
-        let before = self.session.outgoing();
-        let waiting = before.len();
-        let sent = Sent::of(&self.socket, &[before, cipher])?;
-        self.blocked = sent.blocked;
-        self.session.sent(sent.count.min(waiting));
-        let left = cipher.get(sent.count.saturating_sub(waiting)..).unwrap_or_default();
-        self.session.keep(left);
-        Ok(Written { taken: sealed.taken, blocked: sent.blocked })
-    }
-
-    fn flush(&mut self) -> Result<bool, StreamError> {
-        while !self.session.outgoing().is_empty() {
-            let sent = Sent::of(&self.socket, &[self.session.outgoing()])?;
-            self.session.sent(sent.count);
-            self.blocked = sent.blocked;
-            if sent.blocked {
-                return Ok(false);
-            }
-        }
-        self.blocked = false;
-        Ok(true)
     }
 }
 

@@ -11,11 +11,11 @@ use lexopt::prelude::*;
 use serde_json::json;
 use tightwire::{
     ClientOptions, ClientTls, CloseEvent, ConnId, Context, EventLoop, Handler, Message,
-    MessageKind, Opening, Socket,
+    MessageKind, Opening, Proxy, Socket,
 };
 
 const USAGE: &str = "usage: talk URL [--ca FILE] [--insecure] [--name NAME] [--protocol P]... \
-                     [--header 'N: V']...";
+                     [--header 'N: V']... [--proxy URL | --proxy-from-env]";
 /// Byte `i` of a binary message is `i` modulo this.
 const PATTERN: usize = 251;
 /// How long a `wait` may take.
@@ -195,18 +195,22 @@ fn parse() -> Result<ClientOptions, Box<dyn Error>> {
     let mut parser = lexopt::Parser::from_env();
     let (mut url, mut ca, mut name, mut insecure) = (None, None, None, false);
     let (mut protocols, mut headers) = (Vec::new(), Vec::new());
+    let (mut proxy, mut proxy_from_env) = (None, false);
     while let Some(argument) = parser.next()? {
         match argument {
             Value(value) if url.is_none() => url = Some(value.string()?),
             Long("ca") => ca = Some(parser.value()?),
             Long("name") => name = Some(parser.value()?.string()?),
             Long("insecure") => insecure = true,
+            Long("proxy") => proxy = Some(parser.value()?.string()?),
+            Long("proxy-from-env") => proxy_from_env = true,
             Long("protocol") => protocols.push(parser.value()?.string()?),
             Long("header") => headers.push(parser.value()?.string()?),
             _ => return Err(argument.unexpected().into()),
         }
     }
-    let mut options = ClientOptions::new(&url.ok_or(USAGE)?)?;
+    let url = url.ok_or(USAGE)?;
+    let mut options = ClientOptions::new(&url)?;
     for protocol in protocols {
         options = options.protocol(protocol);
     }
@@ -224,7 +228,16 @@ fn parse() -> Result<ClientOptions, Box<dyn Error>> {
     if insecure {
         tls = tls.danger_no_verification();
     }
-    Ok(options.tls(tls.build()?))
+    let tls = tls.build()?;
+    let proxy = match proxy {
+        Some(proxy) => Some(Proxy::new(&proxy)?),
+        None if proxy_from_env => Proxy::from_env(&url)?,
+        None => None,
+    };
+    if let Some(proxy) = proxy {
+        options = options.proxy(proxy.tls(tls.clone()));
+    }
+    Ok(options.tls(tls))
 }
 
 fn run(options: ClientOptions) -> Result<ExitCode, Box<dyn Error>> {

@@ -119,7 +119,7 @@ mod tls {
     fn ends(small: bool, name: &str) -> (End, End) {
         let authority = Authority::new();
         let (client, server) = sockets(small);
-        let client = Stream::tls_client(client, &authority.client(), name).unwrap();
+        let client = Stream::Plain(client).secure(&authority.client(), name).unwrap();
         let server = Stream::tls_server(server, &authority.issue(&["a.example"]).server()).unwrap();
         (End::new(client), End::new(server))
     }

@@ -26,6 +26,8 @@ pub use deflate::DeflateError;
 pub use error::{HandshakeError, RequestError};
 pub use origin::{is_allowable_origin, is_loopback_host, origin_allowed};
 pub use reply::HttpReply;
+#[cfg(feature = "net")]
+pub(crate) use reply::ReplyReader;
 pub use server::{Answer, Refusal, Request, ServerHandshake};
 
 /// The value of `Sec-WebSocket-Accept` that answers a `Sec-WebSocket-Key` (4.2.2).

@@ -21,7 +21,7 @@ pub struct HttpReply {
 
 /// Gathers the body of a reply.
 #[derive(Debug)]
-pub(super) struct ReplyReader {
+pub(crate) struct ReplyReader {
     reply: Box<HttpReply>,
     framing: Framing,
 }
@@ -51,7 +51,7 @@ enum Chunk {
 }
 
 impl ReplyReader {
-    pub(super) fn new(head: ResponseHead<'_>) -> Self {
+    pub(crate) fn new(head: ResponseHead<'_>) -> Self {
         let framing = Framing::of(&head);
         let reply = Box::new(HttpReply {
             status: head.status,
@@ -63,7 +63,7 @@ impl ReplyReader {
     }
 
     /// Takes what belongs to the body from the front of `input`, and says how much that was.
-    pub(super) fn advance(&mut self, input: &[u8]) -> usize {
+    pub(crate) fn advance(&mut self, input: &[u8]) -> usize {
         let mut used = 0;
         while !self.is_complete() {
             let rest = input.get(used..).unwrap_or_default();
@@ -88,12 +88,12 @@ impl ReplyReader {
     }
 
     /// Whether nothing more is wanted.
-    pub(super) fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.reply.body.len() >= MAX_BODY
             || matches!(self.framing, Framing::Length(0) | Framing::Chunked(Chunk::Done))
     }
 
-    pub(super) fn into_reply(self) -> Box<HttpReply> {
+    pub(crate) fn into_reply(self) -> Box<HttpReply> {
         self.reply
     }
 }

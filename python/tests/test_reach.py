@@ -1,0 +1,119 @@
+"""Reaching a server: Unix sockets, given sockets, local addresses, proxies."""
+
+import socket
+import threading
+
+import pytest
+from conftest import SECONDS, running_server
+
+import tightwire
+from tightwire import Proxy, WebSocket
+
+
+def echo(ws):
+    ws.onmessage = lambda event: ws.send(event.data)
+
+
+def converse(url, **options):
+    """What an echo server answers to a message: the socket and the answer."""
+    ws = WebSocket(url, **options)
+    got = []
+    ws.onopen = lambda event: ws.send("hello")
+    ws.onmessage = lambda event: (got.append(event.data), ws.close(1000))
+    ws.run()
+    return ws, got
+
+
+def relay(listener, port):
+    """Hands on one connection of `listener` to a port of this machine."""
+
+    def copy(source, sink):
+        while data := source.recv(65536):
+            sink.sendall(data)
+
+    def serve():
+        client, _ = listener.accept()
+        server = socket.create_connection(("127.0.0.1", port))
+        threading.Thread(target=copy, args=(client, server), daemon=True).start()
+        copy(server, client)
+        client.close()
+
+    threading.Thread(target=serve, daemon=True).start()
+
+
+def test_a_unix_socket(tmp_path):
+    path = tmp_path / "ws.sock"
+    with running_server(echo) as server, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        relay(listener, server.port)
+        _, got = converse(f"ws+unix:{path}:/chat")
+    assert got == ["hello"]
+    ws, _ = converse(f"ws+unix:{tmp_path}/nobody.sock:/")
+    assert isinstance(ws.error, tightwire.ConnectError) and "nobody.sock" in str(ws.error)
+
+
+def test_a_socket_that_is_connected_already():
+    with running_server(echo) as server:
+        with socket.create_connection(("127.0.0.1", server.port)) as sock:
+            _, got = converse("ws://127.0.0.1:1/", sock=sock)
+    assert got == ["hello"]
+    with pytest.raises(ValueError, match="sock"):
+        WebSocket("ws://127.0.0.1:1/", sock=sock)
+
+
+def test_the_local_address():
+    seen = []
+
+    def handle(ws):
+        seen.append(ws.remote_address)
+        echo(ws)
+
+    with running_server(handle) as server:
+        _, got = converse(f"ws://localhost:{server.port}/", local_address=("127.0.0.7", 0))
+    assert got == ["hello"] and seen[0][0] == "127.0.0.7"
+    with pytest.raises(ValueError, match="local_address"):
+        WebSocket("ws://127.0.0.1:1/", local_address=("localhost", 0))
+
+
+def refusing_proxy():
+    """A proxy that says no: its port, and what it was asked."""
+    listener, asked = socket.create_server(("127.0.0.1", 0)), []
+
+    def serve():
+        peer, _ = listener.accept()
+        with listener, peer:
+            peer.settimeout(SECONDS)
+            asked.append(peer.recv(4096).decode())
+            peer.sendall(b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n")
+
+    threading.Thread(target=serve, daemon=True).start()
+    return listener.getsockname()[1], asked
+
+
+@pytest.mark.parametrize("form", [str, Proxy])
+def test_a_proxy_that_refuses(form):
+    port, asked = refusing_proxy()
+    ws, _ = converse("ws://server.example/", proxy=form(f"http://me:secret@127.0.0.1:{port}"))
+    assert asked[0].startswith("CONNECT server.example:80 HTTP/1.1\r\n") and "Basic bWU6c2VjcmV0" in asked[0]
+    assert str(ws.error).startswith("proxy: the proxy answered 407") and "secret" not in str(ws.error)
+    assert ws.error.phase == "proxy"
+
+
+def test_the_environment_and_how_to_ignore_it(monkeypatch):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    port, asked = refusing_proxy()
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{port}")
+    with running_server(echo) as server:
+        assert converse(f"ws://127.0.0.1:{server.port}/", proxy=False)[1] == ["hello"]
+        assert converse(f"ws://127.0.0.1:{server.port}/")[1] == []
+    assert asked[0].startswith(f"CONNECT 127.0.0.1:{server.port} ")
+
+
+def test_bad_proxies():
+    for proxy in ("ftp://p", "http://p/path", Proxy("p")):
+        with pytest.raises(ValueError, match="proxy"):
+            WebSocket("ws://127.0.0.1:1/", proxy=proxy)
+    with pytest.raises(TypeError, match="proxy"):
+        WebSocket("ws://127.0.0.1:1/", proxy=7)
