@@ -37,7 +37,7 @@ static void sizes_and_pointers_are_checked(void)
     CHECK_STATUS(TW_EINVAL, tw_connect(loop, &options, NULL, NULL));
     options.size = 0;
     refuses(TW_EINVAL, &options, "tw_client_opts.size");
-    options.size = sizeof options - 1;
+    options.size = offsetof(tw_client_opts, proxy) - 1; /* shorter than it ever was */
     refuses(TW_EINVAL, &options, "tw_client_opts.size");
     options.size = (size_t)-1;
     refuses(TW_EINVAL, &options, "tw_client_opts.size");
