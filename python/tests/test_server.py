@@ -7,6 +7,7 @@ import threading
 
 import pytest
 import trustme
+import websockets.asyncio.client
 import websockets.exceptions
 import websockets.sync.client
 from conftest import SECONDS, echo, foreign_server, running_server
@@ -235,11 +236,16 @@ def test_tls_to_a_foreign_server(play, log, files, authority):
 
 def test_tls_for_a_foreign_client(files):
     context = ssl.create_default_context(cafile=files["ca"])
-    with running_server(tls=TLS(cert=files["both"])) as server:
-        with connect(server, ssl=context) as client:
+
+    # Not its blocking client, which uses one TLS object in two threads and stalls once in a while.
+    async def talk(url):
+        async with websockets.asyncio.client.connect(url, ssl=context, max_size=None, proxy=None) as client:
             for data in ("héllo", bytes(1 << 20)):
-                client.send(data)
-                assert client.recv(SECONDS) == data
+                await client.send(data)
+                assert await asyncio.wait_for(client.recv(), SECONDS) == data
+
+    with running_server(tls=TLS(cert=files["both"])) as server:
+        asyncio.run(talk(f"wss://localhost:{server.port}/"))
 
 
 @pytest.mark.parametrize("form", [str, os.fspath, lambda path: path, lambda path: path.read_bytes()])
