@@ -191,6 +191,12 @@ impl Error {
         }
     }
 
+    /// An answer of the server that does not lead to a WebSocket, for a reason of ours.
+    pub(crate) fn refused(cause: impl fmt::Display, reply: &HttpReply) -> Self {
+        let http = Some(Box::new(reply.clone()));
+        Self { http, ..Self::new(Phase::Upgrade, ErrorCode::Handshake, cause) }
+    }
+
     /// An argument of the caller that is not legal; `cause` names it.
     pub(crate) fn argument(cause: impl fmt::Display) -> Self {
         Self::new(Phase::Argument, ErrorCode::InvalidArgument, cause)
@@ -239,6 +245,7 @@ impl From<HandshakeError> for Error {
     fn from(error: HandshakeError) -> Self {
         let code = match &error {
             HandshakeError::HeadTooLarge | HandshakeError::TooManyFields => ErrorCode::TooBig,
+            HandshakeError::Ended => ErrorCode::Reset,
             _ => ErrorCode::Handshake,
         };
         let HandshakeError::Status(reply) = error else {
@@ -248,13 +255,24 @@ impl From<HandshakeError> for Error {
         let explanation = text.lines().next().unwrap_or_default().trim();
         let separator = if explanation.is_empty() { "" } else { ": " };
         let explanation = explanation.chars().take(EXPLANATION).collect::<String>();
-        let status = HandshakeError::Status(reply);
-        let base =
-            Self::new(Phase::Upgrade, code, format_args!("{status}{separator}{explanation}"));
-        match status {
-            HandshakeError::Status(reply) => Self { http: Some(reply), ..base },
-            _ => base,
+        let (status, hint) = (reply.status, hint(&reply));
+        let space = if reply.reason.is_empty() { "" } else { " " };
+        let cause = format!(
+            "the server answered {status}{space}{}{hint}{separator}{explanation}",
+            reply.reason
+        );
+        Self { http: Some(reply), ..Self::new(Phase::Upgrade, code, cause) }
+    }
+}
+
+/// What to do about a status.
+fn hint(reply: &HttpReply) -> String {
+    match (reply.status, reply.headers.get("location")) {
+        (300..=399, Some(location)) => {
+            format!(" to {location:?} (option: max_redirects)")
         }
+        (401, _) => " (option: auth)".to_owned(),
+        _ => String::new(),
     }
 }
 

@@ -28,6 +28,8 @@ mod config;
 pub mod proto;
 
 #[cfg(feature = "net")]
+mod auth;
+#[cfg(feature = "net")]
 mod client;
 #[cfg(feature = "net")]
 mod error;
@@ -37,6 +39,8 @@ mod event_loop;
 mod net;
 #[cfg(feature = "net")]
 mod proxy;
+#[cfg(feature = "net")]
+mod reconnect;
 #[cfg(feature = "net")]
 mod server;
 #[cfg(feature = "net")]
@@ -53,13 +57,15 @@ pub use proto::head::Headers;
 pub use proto::sender::SendError;
 
 #[cfg(feature = "net")]
+pub use auth::Auth;
+#[cfg(feature = "net")]
 pub use client::{Client, ClientOptions, connect};
 #[cfg(feature = "net")]
 pub use error::{Attempt, Error, ErrorCode, Phase};
 #[cfg(feature = "net")]
 pub use event_loop::{
     CloseEvent, ConnId, Context, EventLoop, Handler, LoopHandle, LoopOptions, Message, Opening,
-    Remote, Reply, ServerId, Socket,
+    Remote, Reply, Retry, ServerId, Socket,
 };
 #[cfg(feature = "tls")]
 pub use net::tls_error::TlsError;
@@ -67,5 +73,7 @@ pub use net::tls_error::TlsError;
 pub use net::trust::{ClientTls, ClientTlsBuilder, ServerTls, ServerTlsBuilder};
 #[cfg(feature = "net")]
 pub use proxy::Proxy;
+#[cfg(feature = "net")]
+pub use reconnect::{Backoff, Loss, Reconnect};
 #[cfg(feature = "net")]
 pub use server::{Server, ServerOptions};

@@ -7,7 +7,8 @@ use url::{Host, Url};
 
 use crate::client::TlsPlan;
 use crate::error::Error;
-use crate::net::proxy::{Credentials, Scheme};
+use crate::net::login::Credentials;
+use crate::net::proxy::Scheme;
 use crate::target::{Target, percent_decode};
 
 /// A proxy that leads to servers, for `ws://` and `wss://` alike: HTTP with CONNECT (RFC 9110

@@ -8,9 +8,9 @@ use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
 
-use base64::display::Base64Display;
-use base64::engine::general_purpose::STANDARD;
 use url::{Host, ParseError, Url};
+
+use crate::net::login::Credentials;
 
 /// A URL, taken apart for connecting and for the request.
 #[derive(Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub(crate) struct Target {
     /// credentials: do not log it.
     pub(crate) url: String,
     /// User and password, percent-decoded. They are for the field `Authorization`.
-    pub(crate) credentials: Option<(String, String)>,
+    pub(crate) credentials: Option<Credentials>,
     /// The path of the Unix domain socket to connect to instead of host and port.
     pub(crate) unix: Option<PathBuf>,
 }
@@ -106,12 +106,21 @@ impl Target {
         })
     }
 
-    /// The value of the field `Authorization` that the credentials ask for (RFC 7617).
-    #[must_use]
-    pub(crate) fn authorization(&self) -> Option<String> {
-        let (user, password) = self.credentials.as_ref()?;
-        let pair = format!("{user}:{password}");
-        Some(format!("Basic {}", Base64Display::new(pair.as_bytes(), &STANDARD)))
+    /// Whether `other` is of the same origin: scheme, host and port (RFC 6454 section 4).
+    pub(crate) fn is_same_origin(&self, other: &Self) -> bool {
+        let origin = |target: &Self| (target.secure, target.port, target.unix.clone());
+        origin(self) == origin(other) && self.host == other.host
+    }
+
+    /// The target that a `Location` in an answer from this one means; its fragment is dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse).
+    pub(crate) fn join(&self, location: &str) -> Result<Self, TargetError> {
+        let mut url = Url::parse(&self.url)?.join(location)?;
+        url.set_fragment(None);
+        Self::parse(url.as_str())
     }
 }
 
@@ -127,10 +136,12 @@ impl fmt::Debug for Target {
     }
 }
 
-fn credentials(url: &Url) -> Option<(String, String)> {
+fn credentials(url: &Url) -> Option<Credentials> {
     let password = url.password();
-    (!url.username().is_empty() || password.is_some())
-        .then(|| (percent_decode(url.username()), percent_decode(password.unwrap_or_default())))
+    (!url.username().is_empty() || password.is_some()).then(|| Credentials {
+        user: percent_decode(url.username()),
+        password: percent_decode(password.unwrap_or_default()),
+    })
 }
 
 /// Decodes every `%` that two hexadecimal digits follow.
@@ -316,7 +327,10 @@ mod tests {
         ];
         for (url, expected) in table {
             let target = Target::parse(url).unwrap();
-            let expected = expected.map(|(user, password)| (user.to_owned(), password.to_owned()));
+            let expected = expected.map(|(user, password)| Credentials {
+                user: user.to_owned(),
+                password: password.to_owned(),
+            });
             assert_eq!(target.credentials, expected, "{url}");
             assert_eq!(
                 (target.host_header.as_str(), target.resource.as_str()),
@@ -327,8 +341,27 @@ mod tests {
         let target = Target::parse("ws://user:secret@h/").unwrap();
         assert_eq!(target.url, "ws://user:secret@h/");
         assert!(!format!("{target:?}").contains("secret"));
-        assert_eq!(target.authorization().as_deref(), Some("Basic dXNlcjpzZWNyZXQ="));
-        assert_eq!(Target::parse("ws://h/").unwrap().authorization(), None);
+    }
+
+    #[test]
+    fn a_location_is_joined_and_its_origin_compared() {
+        let base = Target::parse("ws://user:pw@h:81/a/b?q").unwrap();
+        for (location, url, same) in [
+            ("/x?y", "ws://user:pw@h:81/x?y", true),
+            ("c", "ws://user:pw@h:81/a/c", true),
+            ("?r#fragment", "ws://user:pw@h:81/a/b?r", true),
+            ("http://h:81/", "ws://h:81/", true),
+            ("//h:82/", "ws://h:82/", false),
+            ("https://h:81/", "wss://h:81/", false),
+            ("ws://i:81/", "ws://i:81/", false),
+            ("ws+unix:/h:/", "ws+unix:/h:/", false),
+        ] {
+            let joined = base.join(location).unwrap();
+            assert_eq!((joined.url.as_str(), base.is_same_origin(&joined)), (url, same));
+        }
+        for location in ["ftp://h/", "ws://", "ws://h:99999/"] {
+            assert!(base.join(location).is_err(), "{location}");
+        }
     }
 
     #[test]

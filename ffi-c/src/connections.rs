@@ -203,8 +203,8 @@ pub unsafe extern "C" fn tw_get_str(
         }
         let text = |remote: &Remote| match which {
             TW_STR_URL => Ok(remote.url().to_owned()),
-            TW_STR_PROTOCOL => Ok(remote.protocol().to_owned()),
-            TW_STR_EXTENSIONS => Ok(remote.extensions().to_owned()),
+            TW_STR_PROTOCOL => Ok(remote.protocol()),
+            TW_STR_EXTENSIONS => Ok(remote.extensions()),
             TW_STR_REMOTE => {
                 Ok(remote.remote_addr().map(|addr| addr.to_string()).unwrap_or_default())
             }

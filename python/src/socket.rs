@@ -179,16 +179,18 @@ impl WebSocket {
 
     /// The subprotocol that the server chose; empty before the connection is open.
     #[getter]
-    fn protocol(&self) -> PyResult<&str> {
+    fn protocol(&self) -> PyResult<String> {
         let connection = self.started()?;
-        Ok(if connection.was_opened() { connection.remote().protocol() } else { "" })
+        let opened = connection.was_opened();
+        Ok(if opened { connection.remote().protocol() } else { String::new() })
     }
 
     /// The extensions in use; empty before the connection is open.
     #[getter]
-    fn extensions(&self) -> PyResult<&str> {
+    fn extensions(&self) -> PyResult<String> {
         let connection = self.started()?;
-        Ok(if connection.was_opened() { connection.remote().extensions() } else { "" })
+        let opened = connection.was_opened();
+        Ok(if opened { connection.remote().extensions() } else { String::new() })
     }
 
     /// What compression came to so far.

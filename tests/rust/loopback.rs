@@ -396,7 +396,7 @@ fn the_server_prefers_its_own_order_of_subprotocols() {
     let id = world.dial_with(options, Script::new(&log));
     log.opened();
     let remote = world.handle().remote(id).unwrap();
-    assert_eq!((remote.protocol(), remote.extensions()), ("wamp", ""));
+    assert_eq!((remote.protocol(), remote.extensions()), ("wamp".to_owned(), String::new()));
     assert_eq!(remote.url(), server.url());
     assert_eq!(remote.remote_addr().unwrap().port(), server.port);
     let (_, open) = server.log.wait("open", |events| events.get(1).cloned());

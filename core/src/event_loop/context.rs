@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::core::Core;
 use super::handler::Handler;
@@ -271,6 +272,12 @@ impl<'a> Socket<'a> {
     /// while a callback runs.
     pub fn buffered_amount(&self) -> u64 {
         self.link.shared.buffered()
+    }
+
+    /// How long the last ping took that was answered, the keep-alive's or one of the application's
+    /// (RFC 6455 section 5.5.3); `None` before there was one.
+    pub fn latency(&self) -> Option<Duration> {
+        self.link.shared.latency()
     }
 
     /// What compression came to so far; zeros without compression.

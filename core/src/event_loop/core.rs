@@ -1,5 +1,6 @@
 //! Everything of a loop except its handlers and buffers, so that all three can be borrowed at once.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -69,6 +70,8 @@ pub(crate) struct Core {
     pub(crate) closed_listeners: Vec<usize>,
     /// Listeners that could not accept for want of descriptors.
     pub(crate) owed_accepts: Vec<ServerId>,
+    /// Names that were asked for so far; see [`Dial`](super::dial::Dial).
+    pub(crate) lookups: Cell<u64>,
 }
 
 /// Which places of handlers are taken, and by how many.
@@ -232,7 +235,10 @@ impl Core {
         if !link.is_open() {
             return Err(SendError::Closed);
         }
-        link.session.ping(payload, &mut self.masks)
+        link.session.ping(payload, &mut self.masks)?;
+        self.refresh_now();
+        link.session.measure(payload, self.now);
+        Ok(())
     }
 
     pub(crate) fn close(
@@ -243,6 +249,7 @@ impl Core {
     ) -> Result<(), CloseError> {
         check_close(code, reason)?;
         self.refresh_now();
+        link.flags.given_up = true;
         link.shared.set_ready_state(ReadyState::Closing);
         if link.is_open() {
             let tuning = &link.endpoint.tuning;
@@ -255,6 +262,7 @@ impl Core {
     }
 
     pub(crate) fn abort(&mut self, link: &mut Link) {
+        link.flags.given_up = true;
         link.shared.set_ready_state(ReadyState::Closing);
         link.abort(self.now, &mut self.masks);
     }
@@ -330,8 +338,9 @@ impl Core {
         }
     }
 
-    /// Takes a connection out of the loop; its application is told at the end of the turn.
-    pub(crate) fn bury(&mut self, mut conn: Box<Connection>) {
+    /// Takes a connection out of the loop; its application is told at the end of the turn, of `event`
+    /// if that is known already.
+    pub(crate) fn bury(&mut self, mut conn: Box<Connection>, event: Option<CloseEvent>) {
         let link = &mut conn.link;
         let id = link.id;
         link.publish();
@@ -349,7 +358,7 @@ impl Core {
             id,
             endpoint: Arc::clone(&link.endpoint),
             announced: link.flags.announced,
-            event: link.close_event(),
+            event: event.unwrap_or_else(|| link.close_event()),
         });
         drop(conn);
         self.retry_accepts();

@@ -14,7 +14,7 @@ use super::id::ConnId;
 use super::inbox::Command;
 use super::link::{Link, Phase};
 use super::race::{Race, Standing};
-use crate::client::{ClientOptions, Prepared, Route};
+use crate::client::{ClientOptions, Follow, Prepared, Route};
 use crate::error::{Attempt, Error, ErrorCode, Phase as ErrorPhase};
 use crate::net::socket;
 use crate::net::stream::Stream;
@@ -23,12 +23,25 @@ use crate::proto::frame::Role;
 /// A connection on its way to a stream.
 pub(crate) struct Dial {
     pub(crate) prepared: Prepared,
+    /// Which of the loop's look-ups its addresses come from. An answer to an earlier one is stale.
+    lookup: u64,
     /// The addresses of the route, once they are known.
     addrs: Vec<SocketAddr>,
     race: Race,
 }
 
 impl Dial {
+    /// A dial, and what is to be looked up for it.
+    fn new(prepared: Prepared) -> (Self, Route) {
+        let dial = Self { prepared, lookup: 0, addrs: Vec::new(), race: Race::default() };
+        let route = match &dial.prepared.through {
+            Some(through) if through.resolves_here => &dial.prepared.route,
+            _ => dial.first_hop(),
+        };
+        let route = route.clone();
+        (dial, route)
+    }
+
     /// The sockets of running attempts must not outlive their registration.
     pub(crate) fn deregister(&mut self, registry: &Registry) {
         self.race.abandon(registry);
@@ -84,6 +97,7 @@ impl Core {
     ) -> Result<ConnId, Error> {
         self.check_running()?;
         let prepared = options.prepare()?;
+        let again = options.again()?;
         self.refresh_now();
         let shared = self.new_shared(options.tuning.max_send_buffer)?;
         let id = shared.id();
@@ -94,45 +108,82 @@ impl Core {
             tuning: options.tuning.clone(),
             server: None,
         });
-        let dial = Dial { prepared, addrs: Vec::new(), race: Race::default() };
-        let route = match &dial.prepared.through {
-            Some(through) if through.resolves_here => dial.prepared.route.clone(),
-            _ => dial.first_hop().clone(),
-        };
-        let mut conn = self.adopt(shared, endpoint, Phase::Resolving(Box::new(dial)), None);
+        let mut conn = self.adopt(shared, endpoint, Phase::Waiting, None);
+        conn.link.again = again.map(Box::new);
         conn.link.flags.announced = true;
+        self.dial(&mut conn.link, prepared);
         self.schedule(&mut conn.link);
         self.slots.put(id.slot(), id.generation(), conn);
-        self.look_up(id, &route);
         Ok(id)
     }
 
-    /// Has the addresses of a route looked up; [`resolved`](Self::resolved) gets them.
-    fn look_up(&self, id: ConnId, route: &Route) {
+    /// Leaves the stream, and makes the request of `follow` on a new one.
+    pub(crate) fn dial_anew(&self, link: &mut Link, follow: Box<Follow>) {
+        match follow.options().prepare() {
+            Ok(prepared) => {
+                self.leave_stream(link);
+                self.dial(link, Prepared { follow: Some(follow), ..prepared });
+            }
+            Err(error) => link.fail(error),
+        }
+    }
+
+    /// Sets out for where `prepared` leads.
+    pub(crate) fn dial(&self, link: &mut Link, prepared: Prepared) {
+        let (mut dial, route) = Dial::new(prepared);
+        dial.lookup = self.look_up(link.id, &route);
+        link.phase = Phase::Resolving(Box::new(dial));
+    }
+
+    /// Lets go of the stream of a connection that is not open, and of what was to be written to it.
+    pub(crate) fn leave_stream(&self, link: &mut Link) {
+        if let Some(mut stream) = link.stream.take() {
+            // Fails only for a socket that is not registered.
+            let _ = self.poll.registry().deregister(stream.source());
+        }
+        link.session.queue_mut().clear();
+        let flags = &mut link.flags;
+        (flags.readable, flags.writable, flags.read_closed) = (false, false, false);
+    }
+
+    /// Has the addresses of a route looked up; [`resolved`](Self::resolved) gets them. Returns the
+    /// number of the look-up.
+    fn look_up(&self, id: ConnId, route: &Route) -> u64 {
+        let lookup = self.lookups.get() + 1;
+        self.lookups.set(lookup);
         let inbox = Arc::clone(&self.inbox);
         let reply = move |addrs| {
-            inbox.push(Command::Resolved { id, addrs });
+            inbox.push(Command::Resolved { id, lookup, addrs });
         };
         match route {
             Route::Host { host, port } => self.resolver.resolve(host, *port, Box::new(reply)),
             // Nothing to look up; but what follows may call back, and that is for a turn.
             Route::Socket(_) | Route::Unix(_) => reply(Ok(Vec::new())),
         }
+        lookup
     }
 
     /// The resolver answered, or had nothing to do.
-    pub(crate) fn resolved(&self, link: &mut Link, addrs: io::Result<Vec<SocketAddr>>) {
-        let Phase::Resolving(dial) = std::mem::replace(&mut link.phase, Phase::Refusing) else {
-            return;
+    pub(crate) fn resolved(
+        &self,
+        link: &mut Link,
+        lookup: u64,
+        addrs: io::Result<Vec<SocketAddr>>,
+    ) {
+        let mut dial = match std::mem::replace(&mut link.phase, Phase::Refusing) {
+            Phase::Resolving(dial) if dial.lookup == lookup => dial,
+            other => {
+                link.phase = other;
+                return;
+            }
         };
-        let mut dial = dial;
         if let Some(through) = &mut dial.prepared.through {
             if std::mem::take(&mut through.resolves_here) {
                 match addrs.as_ref().map(|addrs| addrs.first()) {
                     Ok(Some(addr)) => through.to.host = addr.ip().to_string(),
                     _ => return link.fail(unresolved(&dial.prepared.route, addrs.err())),
                 }
-                self.look_up(link.id, dial.first_hop());
+                dial.lookup = self.look_up(link.id, dial.first_hop());
                 link.phase = Phase::Resolving(dial);
                 return;
             }

@@ -41,8 +41,8 @@ impl Dispatch<'_> {
                     let job = std::panic::AssertUnwindSafe(|| job(&mut context));
                     let _ = std::panic::catch_unwind(job);
                 }
-                Command::Resolved { id, addrs } => {
-                    self.core.with_link(None, id, |core, link| core.resolved(link, addrs));
+                Command::Resolved { id, lookup, addrs } => {
+                    self.core.with_link(None, id, |core, link| core.resolved(link, lookup, addrs));
                 }
                 _ => {}
             }
@@ -118,6 +118,7 @@ impl Dispatch<'_> {
             return self.core.race(&mut conn.link);
         }
         let phase = match &conn.link.phase {
+            Phase::Waiting => return self.core.dial_back(&mut conn.link),
             Phase::Refusing => {
                 conn.link.flags.gone = true;
                 return;
@@ -198,7 +199,7 @@ impl Dispatch<'_> {
         link.flags.dirty = false;
         self.take_buffers_back(&mut conn);
         if conn.link.flags.gone {
-            return self.core.bury(conn);
+            return self.part(conn);
         }
         self.core.schedule(&mut conn.link);
         let id = conn.link.id;

@@ -140,6 +140,10 @@ impl Dispatch<'_> {
         plain.clear();
         self.buffers.plain = plain;
         let link = &mut conn.link;
+        if link.stream.is_none() {
+            // What came in leads elsewhere; how this stream ends is nobody's concern.
+            return Step::Drained;
+        }
         match received {
             Ok((ReadOutcome::Data(count), short)) => {
                 link.flags.readable &= !short || link.flags.read_closed;
@@ -183,13 +187,16 @@ impl Dispatch<'_> {
                 link.session.on_stream_end();
                 self.core.flush_link(link);
             }
-            Phase::Greeting(greeting) => {
-                let error = match &mut **greeting {
-                    Greeting::Client(handshake) => handshake.on_end().into(),
-                    Greeting::Server(_) => Failure::StreamEnded.into(),
-                };
-                link.fail(error);
-            }
+            Phase::Greeting(greeting) => match &mut **greeting {
+                Greeting::Client { handshake, .. } => {
+                    let error = handshake.on_end();
+                    self.core.not_accepted(link, error);
+                    if link.stream.is_none() {
+                        return Step::Drained;
+                    }
+                }
+                Greeting::Server(_) => link.fail(Failure::StreamEnded.into()),
+            },
             Phase::Tunnelling(tunnelling) => {
                 let error = tunnelling.on_end();
                 link.fail(error);
@@ -267,8 +274,15 @@ impl Dispatch<'_> {
 
 /// Acts upon an event and tells the application. False when nothing more is to be read.
 fn deliver(core: &mut Core, handlers: &mut Handlers, link: &mut Link, event: &Event<'_>) -> bool {
-    if let Event::Close { .. } = event {
-        core.refresh_now();
+    match event {
+        Event::Close { .. } => core.refresh_now(),
+        Event::Pong(payload) => {
+            core.refresh_now();
+            if let Some(latency) = link.session.latency(payload, core.now) {
+                link.shared.set_latency(latency);
+            }
+        }
+        _ => {}
     }
     let now = core.now;
     let wanted = link.session.on_event(event, now, &link.endpoint.tuning, &mut core.masks);

@@ -1,6 +1,7 @@
 //! What an application gives to a loop: the callbacks of one client or server.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::context::{Context, Socket};
 use super::id::ConnId;
@@ -13,7 +14,8 @@ use crate::proto::head::Headers;
 ///
 /// The laws, on any thread that drives the loop:
 ///
-/// - `on_open` comes at most once, before any message; `on_close` exactly once and last. A client's
+/// - `on_open` comes at most once, before any message, and again only if the connection was lost and
+///   comes back; `on_close` exactly once and last. A client's
 ///   connection that never opened gets `on_close` only; a server's that never opened gets neither.
 /// - Callbacks run inside [`EventLoop::turn`](super::EventLoop::turn) and its relatives only: never
 ///   inside `send`, `close` or `connect`, and never inside another callback.
@@ -53,10 +55,33 @@ pub trait Handler {
         let _ = ws;
     }
 
+    /// A client's connection that comes back ([`Reconnect`](crate::Reconnect)) was lost, or could not
+    /// be made: `lost` is what `on_close` would have said. `retry` is what the policy decided and may
+    /// be changed. The next connection has the same id and begins with `on_open`; nothing that was
+    /// sent and did not leave goes with it.
+    fn on_reconnect(
+        &mut self,
+        context: &mut Context<'_>,
+        id: ConnId,
+        lost: &CloseEvent,
+        retry: &mut Retry,
+    ) {
+        let _ = (context, id, lost, retry);
+    }
+
     /// The connection is over and has left the loop. `context` may be used to connect anew.
     fn on_close(&mut self, context: &mut Context<'_>, id: ConnId, close: &CloseEvent) {
         let _ = (context, id, close);
     }
+}
+
+/// What becomes of a connection that was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Which attempt in a row comes next, from 1.
+    pub attempt: u32,
+    /// The wait before it; `None` gives up, and `on_close` follows.
+    pub delay: Option<Duration>,
 }
 
 /// What the opening handshake settled; valid during `on_open`.
@@ -72,6 +97,9 @@ pub struct Opening<'a> {
     pub headers: &'a Headers,
     /// The peer's address.
     pub remote: Option<SocketAddr>,
+    /// Connections of this client that were made before and lost; 0 unless it comes back
+    /// ([`Reconnect`](crate::Reconnect)). The place to subscribe again.
+    pub reconnects: u32,
 }
 
 /// How a connection ended.

@@ -23,7 +23,7 @@ pub(crate) enum Command {
     Close { id: ConnId, code: Option<u16>, reason: Box<str> },
     Ping { id: ConnId, payload: Box<[u8]> },
     Post(Job),
-    Resolved { id: ConnId, addrs: io::Result<Vec<SocketAddr>> },
+    Resolved { id: ConnId, lookup: u64, addrs: io::Result<Vec<SocketAddr>> },
     Send { id: ConnId, message: KeptMessage },
 }
 

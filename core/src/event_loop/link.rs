@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::again::Again;
 use super::clock;
 use super::endpoint::Endpoint;
 use super::handler::CloseEvent;
 use super::id::ConnId;
 use super::message::{KeptMessage, Message};
 use super::remote::Shared;
+use crate::client::Follow;
 use crate::error::{Error, ErrorCode, Phase as ErrorPhase};
 use crate::net::stream::{Stream, StreamError};
 use crate::proto::close::ReadyState;
@@ -42,6 +44,8 @@ pub(crate) struct Link {
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) error: Option<Box<Error>>,
+    /// For a client that comes back.
+    pub(crate) again: Option<Box<Again>>,
     /// Messages of other threads that came amid a message in parts: they go behind it.
     pub(crate) held: Vec<KeptMessage>,
     /// The application's own word.
@@ -76,10 +80,14 @@ pub(crate) struct Flags {
     pub(crate) ended: bool,
     /// To be buried at the end of the dispatch.
     pub(crate) gone: bool,
+    /// The application closed it: it does not come back.
+    pub(crate) given_up: bool,
 }
 
 /// How far a connection is.
 pub(crate) enum Phase {
+    /// It is lost and comes back after a while.
+    Waiting,
     /// Its name is being resolved.
     Resolving(Box<super::dial::Dial>),
     /// A TCP connection is being made.
@@ -96,7 +104,7 @@ pub(crate) enum Phase {
 
 /// Our half of the opening handshake.
 pub(crate) enum Greeting {
-    Client(ClientHandshake),
+    Client { handshake: ClientHandshake, follow: Option<Box<Follow>> },
     Server(ServerHandshake),
 }
 
@@ -120,6 +128,7 @@ impl Link {
             endpoint,
             shared,
             error: None,
+            again: None,
             held: Vec::new(),
             tag: 0,
             scheduled: None,
@@ -273,6 +282,20 @@ impl Link {
     /// Takes over the charge for a message that another thread queued.
     pub(crate) fn refund(&self, bytes: u64) {
         self.shared.sub_buffered(bytes);
+    }
+
+    /// The connection is lost: nothing that was queued will leave.
+    pub(crate) fn restart(&mut self) {
+        self.shared.restart(std::mem::take(&mut self.published));
+    }
+
+    /// As at first, but for what belongs to the application, and waiting.
+    pub(crate) fn begin_anew(&mut self, again: Box<Again>, until: Instant, now: Instant) {
+        let (shared, endpoint) = (Arc::clone(&self.shared), Arc::clone(&self.endpoint));
+        let fresh = Self::new(shared, endpoint, Phase::Waiting, None, now);
+        let tag = self.tag;
+        *self = Self { again: Some(again), tag, opening_deadline: Some(until), ..fresh };
+        self.flags.announced = true;
     }
 
     /// Whether something is left to do that only a turn of the loop can.

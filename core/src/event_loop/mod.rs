@@ -6,6 +6,7 @@
 //! slow callback or a suspended machine never count as a dead peer.
 
 mod accept;
+mod again;
 mod clock;
 mod context;
 mod core;
@@ -28,6 +29,7 @@ mod slots;
 mod timer;
 mod tunnel;
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -38,10 +40,12 @@ use std::time::{Duration, Instant};
 use mio::{Events, Token};
 
 pub use self::context::{Context, Socket};
-pub use self::handler::{CloseEvent, Handler, Opening, Reply};
+pub use self::handler::{CloseEvent, Handler, Opening, Reply, Retry};
 pub use self::id::{ConnId, ServerId};
 pub use self::message::Message;
 pub use self::remote::{LoopHandle, Remote};
+
+pub(crate) use self::again::Again;
 
 use self::core::{Core, Places};
 use self::deadlines::Deadlines;
@@ -140,6 +144,7 @@ impl EventLoop {
             shutting_down: false,
             closed_listeners: Vec::new(),
             owed_accepts: Vec::new(),
+            lookups: Cell::new(0),
         };
         Ok(Self {
             core,

@@ -8,9 +8,8 @@ use super::dispatch::Dispatch;
 use super::handler::{Opening, Reply};
 use super::link::{Connection, Greeting, Link, Phase};
 use super::remote::Facts;
-use crate::error::Error;
 use crate::proto::deflate::{Agreed, Traffic};
-use crate::proto::handshake::{Accepted, Answer, Refusal, Request, origin_allowed};
+use crate::proto::handshake::{Accepted, Answer, HandshakeError, Refusal, Request, origin_allowed};
 use crate::proto::head::Headers;
 use crate::proto::receiver::Receiver;
 use crate::trace::warning;
@@ -29,7 +28,7 @@ impl Dispatch<'_> {
         let Connection { rx, link } = conn;
         let Phase::Greeting(greeting) = &mut link.phase else { return 0 };
         match &mut **greeting {
-            Greeting::Client(handshake) => match handshake.advance(input) {
+            Greeting::Client { handshake, .. } => match handshake.advance(input) {
                 Ok((used, accepted)) => {
                     if let Some(accepted) = accepted {
                         self.accepted(rx, link, &accepted);
@@ -37,7 +36,7 @@ impl Dispatch<'_> {
                     used
                 }
                 Err(error) => {
-                    link.fail(Error::from(error));
+                    self.core.not_accepted(link, error);
                     input.len()
                 }
             },
@@ -130,13 +129,14 @@ impl Dispatch<'_> {
             remote: link.remote_addr(),
         });
         let shared = Arc::clone(&link.shared);
-        let facts = shared.facts();
+        let now = self.core.now;
         let opening = Opening {
             url: shared.url(),
-            protocol: facts.map_or("", |facts| &facts.protocol),
-            extensions: facts.map_or("", |facts| &facts.extensions),
+            protocol: settled.protocol,
+            extensions: settled.extensions,
             headers,
-            remote: facts.and_then(|facts| facts.remote),
+            remote: shared.facts().and_then(|facts| facts.remote),
+            reconnects: link.again.as_mut().map_or(0, |again| again.opened(now)),
         };
         let done = self.handlers.call(self.core, link.endpoint.index, |handler, core| {
             handler.on_open(&mut Socket::new(core, link), &opening);
@@ -148,6 +148,25 @@ impl Dispatch<'_> {
 }
 
 impl Core {
+    /// The server's answer does not open the connection; another request may follow it.
+    pub(crate) fn not_accepted(&self, link: &mut Link, error: HandshakeError) {
+        let follow = match &mut link.phase {
+            Phase::Greeting(greeting) => match &mut **greeting {
+                Greeting::Client { follow, .. } => follow.take(),
+                Greeting::Server(_) => None,
+            },
+            _ => None,
+        };
+        if let (HandshakeError::Status(reply), Some(follow)) = (&error, follow) {
+            match follow.next(reply) {
+                Ok(Some(follow)) => return self.dial_anew(link, follow),
+                Ok(None) => {}
+                Err(error) => return link.fail(error),
+            }
+        }
+        link.fail(error.into());
+    }
+
     /// What a server checks before the application is asked: room, `Origin` and `Host`.
     fn policy(&self, link: &Link, request: &Request) -> Result<Reply, Refusal> {
         let Some(server) = &link.endpoint.server else { return Ok(Reply::new(None)) };

@@ -1,9 +1,9 @@
 //! Handles for other threads: to a loop and to one of its connections.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
 
 use super::context::Context;
 use super::id::ConnId;
@@ -21,8 +21,11 @@ pub(crate) struct Shared {
     /// Payload bytes that `send` took and the system did not.
     buffered: AtomicU64,
     limit: u64,
+    /// Nanoseconds that the last answered ping took; 0 before there was one.
+    latency: AtomicU64,
     url: OnceLock<Box<str>>,
-    facts: OnceLock<Box<Facts>>,
+    /// Anew with each connection that a reconnecting client makes.
+    facts: RwLock<Option<Arc<Facts>>>,
 }
 
 /// What the opening handshake settled.
@@ -42,8 +45,9 @@ impl Shared {
             state: AtomicU8::new(ReadyState::Connecting as u8),
             buffered: AtomicU64::new(0),
             limit: limit as u64,
+            latency: AtomicU64::new(0),
             url: OnceLock::new(),
-            facts: OnceLock::new(),
+            facts: RwLock::default(),
         }
     }
 
@@ -60,7 +64,8 @@ impl Shared {
         }
     }
 
-    /// States only go forward: a close that another thread asked for is not taken back.
+    /// States only go forward, until [`restart`](Self::restart): a close that another thread asked for
+    /// is not taken back.
     pub(crate) fn set_ready_state(&self, state: ReadyState) {
         self.state.fetch_max(state as u8, Ordering::AcqRel);
     }
@@ -77,6 +82,16 @@ impl Shared {
         self.buffered.fetch_sub(bytes, Ordering::AcqRel);
     }
 
+    pub(crate) fn set_latency(&self, latency: Duration) {
+        let nanoseconds = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
+        self.latency.store(nanoseconds.max(1), Ordering::Release);
+    }
+
+    pub(crate) fn latency(&self) -> Option<Duration> {
+        let nanoseconds = self.latency.load(Ordering::Acquire);
+        (nanoseconds > 0).then(|| Duration::from_nanos(nanoseconds))
+    }
+
     pub(crate) fn set_url(&self, url: Box<str>) {
         let _ = self.url.set(url);
     }
@@ -86,16 +101,24 @@ impl Shared {
     }
 
     pub(crate) fn set_facts(&self, facts: Facts) {
-        let _ = self.facts.set(Box::new(facts));
+        *self.facts.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(facts));
     }
 
     pub(crate) fn deflate_stats(&self) -> DeflateStats {
-        let traffic = self.facts().and_then(|facts| facts.traffic.as_ref());
+        let traffic = self.facts().and_then(|facts| facts.traffic.clone());
         traffic.map_or_else(DeflateStats::default, |traffic| traffic.stats())
     }
 
-    pub(crate) fn facts(&self) -> Option<&Facts> {
-        self.facts.get().map(|facts| &**facts)
+    pub(crate) fn facts(&self) -> Option<Arc<Facts>> {
+        self.facts.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The connection is lost and will be made again: what was queued is gone. A close that another
+    /// thread asks for at this moment has its command on the way.
+    pub(crate) fn restart(&self, unsent: u64) {
+        self.sub_buffered(unsent);
+        *self.facts.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.state.store(ReadyState::Connecting as u8, Ordering::Release);
     }
 }
 
@@ -193,13 +216,19 @@ impl Remote {
     }
 
     /// The agreed subprotocol, empty before the connection is open and if there is none.
-    pub fn protocol(&self) -> &str {
-        self.shared.facts().map_or("", |facts| &facts.protocol)
+    pub fn protocol(&self) -> String {
+        self.shared.facts().map(|facts| facts.protocol.to_string()).unwrap_or_default()
     }
 
     /// The agreed extensions, empty before the connection is open and if there are none.
-    pub fn extensions(&self) -> &str {
-        self.shared.facts().map_or("", |facts| &facts.extensions)
+    pub fn extensions(&self) -> String {
+        self.shared.facts().map(|facts| facts.extensions.to_string()).unwrap_or_default()
+    }
+
+    /// How long the last ping took that was answered, the keep-alive's or one of the application's
+    /// (RFC 6455 section 5.5.3); `None` before there was one.
+    pub fn latency(&self) -> Option<Duration> {
+        self.shared.latency()
     }
 
     /// What compression came to so far; zeros before the connection is open and without compression.

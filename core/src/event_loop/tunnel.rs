@@ -51,7 +51,8 @@ impl Core {
     fn greet_server(&self, link: &mut Link, dial: Box<Dial>, stream: Stream) {
         let prepared = dial.prepared;
         link.session.queue_mut().push_raw(&prepared.request);
-        link.phase = Phase::Greeting(Box::new(Greeting::Client(prepared.handshake)));
+        let (handshake, follow) = (prepared.handshake, prepared.follow);
+        link.phase = Phase::Greeting(Box::new(Greeting::Client { handshake, follow }));
         match wrap(stream, prepared.tls.as_ref()) {
             Ok(stream) => link.stream = Some(stream),
             Err(error) => link.fail(error),
@@ -60,13 +61,7 @@ impl Core {
 
     /// The proxy wants to be asked again on a new connection.
     fn dial_again(&self, link: &mut Link, tunnelling: Tunnelling) {
-        if let Some(mut stream) = link.stream.take() {
-            // Fails only for a socket that is not registered.
-            let _ = self.poll.registry().deregister(stream.source());
-        }
-        link.session.queue_mut().clear();
-        let flags = &mut link.flags;
-        (flags.readable, flags.writable, flags.read_closed) = (false, false, false);
+        self.leave_stream(link);
         let Tunnelling { tunnel, mut dial } = tunnelling;
         if let Some(through) = &mut dial.prepared.through {
             through.tunnel = Some(tunnel);

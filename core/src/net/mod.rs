@@ -4,6 +4,7 @@
 //! says so, and names are resolved on threads of their own. Time comes as an argument.
 
 pub(crate) mod listen;
+pub(crate) mod login;
 pub(crate) mod proxy;
 pub(crate) mod resolve;
 pub(crate) mod socket;

@@ -3,8 +3,9 @@
 //! Everything of an open connection but the receiver and the I/O. Time and randomness are
 //! arguments; the next deadline is a value.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use self::probe::Probe;
 use super::close::{self, Action, CloseError, Input, ReadyState, State};
 use super::deflate::Deflation;
 use super::frame::{MAX_CONTROL, MessageKind, Opcode, Role};
@@ -70,6 +71,8 @@ pub struct Session {
     waiting_pong: Option<Box<[u8]>>,
     queue: SendQueue,
     timers: Timers,
+    /// The ping that the next pong may answer.
+    probe: Option<Probe>,
     /// If compression was agreed upon.
     deflation: Option<Box<Deflation>>,
 }
@@ -89,6 +92,7 @@ impl Session {
             waiting_pong: None,
             queue: SendQueue::default(),
             timers: Timers::new(now, tuning),
+            probe: None,
             deflation: None,
         }
     }
@@ -199,6 +203,18 @@ impl Session {
             return Err(SendError::Closed);
         }
         frame(&mut self.queue, self.role, true, Opcode::Ping, payload, masks)
+    }
+
+    /// The ping that was just queued is the one to measure: [`latency`](Self::latency) does.
+    pub fn measure(&mut self, payload: &[u8], now: Instant) {
+        self.probe = Some(Probe::new(payload, now));
+    }
+
+    /// A pong came in: the time since its ping, once for each ping of which that is known.
+    pub fn latency(&mut self, pong: &[u8], now: Instant) -> Option<Duration> {
+        let latency = self.probe?.answered(pong, now)?;
+        self.probe = None;
+        Some(latency)
     }
 
     /// Starts the closing handshake (7.1.2). Does nothing when it has begun.
@@ -344,6 +360,7 @@ impl Session {
             } else if self.ping(b"", masks).is_err() {
                 self.fail(Failure::Entropy, now, tuning, masks);
             } else {
+                self.measure(b"", now);
                 self.timers.pinged(now, tuning);
             }
         }
@@ -448,5 +465,6 @@ mod close_tests;
 mod compressed;
 #[cfg(test)]
 mod deadline_tests;
+mod probe;
 #[cfg(test)]
 mod tests;

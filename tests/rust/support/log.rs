@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use tightwire::{CloseEvent, ConnId, Error, MessageKind};
+use tightwire::{CloseEvent, ConnId, Error, MessageKind, Retry};
 
 use super::PATIENCE;
 
@@ -17,6 +17,7 @@ pub(crate) enum Event {
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     Drain,
+    Reconnect(CloseEvent, Retry),
     Close(CloseEvent),
 }
 
@@ -51,6 +52,7 @@ impl Event {
             Self::Ping(data) => format!("ping {}", String::from_utf8_lossy(data)),
             Self::Pong(data) => format!("pong {}", String::from_utf8_lossy(data)),
             Self::Drain => "drain".to_owned(),
+            Self::Reconnect(close, retry) => format!("reconnect {} {}", close.code, retry.attempt),
             Self::Close(close) => format!("close {}", close.code),
         }
     }
@@ -145,8 +147,8 @@ impl Log {
         self.events().into_iter().filter_map(text).collect()
     }
 
-    /// What must hold for every connection, whatever happened: open at most once and first, close
-    /// exactly once and last, an error only with an unclean close.
+    /// What must hold for every connection, whatever happened: open at most once and first, or once
+    /// after each reconnect, close exactly once and last, an error only with an unclean close.
     pub(crate) fn check(&self) {
         #[derive(Default)]
         struct Life {
@@ -171,6 +173,7 @@ impl Log {
                     assert!(!matches!(close.code, 1004 | 1015), "{close:?}");
                     assert!(close.code != 1006 || !close.clean, "{close:?}");
                 }
+                Event::Reconnect(..) => life.open = false,
                 event => assert!(life.open, "{event:?} before open: {briefs:?}"),
             }
         }

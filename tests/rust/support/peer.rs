@@ -14,6 +14,8 @@ pub(crate) struct Peer<S = TcpStream> {
     input: Vec<u8>,
     /// Clients mask.
     masks: bool,
+    /// The payload of the last Close frame that came.
+    last_close: Vec<u8>,
 }
 
 /// A received frame.
@@ -116,6 +118,14 @@ impl Peer {
         self.half_close();
     }
 
+    /// Sends the Close frame that was just read back, and ends our half of the stream.
+    #[track_caller]
+    pub(crate) fn close_after_peer(&mut self) {
+        let payload = std::mem::take(&mut self.last_close);
+        self.send(CLOSE, &payload);
+        self.half_close();
+    }
+
     /// Whether something can be read within this time.
     pub(crate) fn is_silent_for(&mut self, time: Duration) -> bool {
         self.stream.set_read_timeout(Some(time)).expect("an open socket");
@@ -127,7 +137,7 @@ impl Peer {
 
 impl<S: Read + Write> Peer<S> {
     pub(crate) fn on(stream: S, masks: bool) -> Self {
-        Self { stream, input: Vec::new(), masks }
+        Self { stream, input: Vec::new(), masks, last_close: Vec::new() }
     }
 
     pub(crate) fn write(&mut self, bytes: &[u8]) {
@@ -195,6 +205,9 @@ impl<S: Read + Write> Peer<S> {
             if let Some((frame, used)) = parse(&self.input) {
                 self.input.drain(..used);
                 assert_eq!(frame.masked, !self.masks, "exactly clients mask (5.1)");
+                if frame.opcode == CLOSE {
+                    self.last_close.clone_from(&frame.payload);
+                }
                 return Some(frame);
             }
             match self.fill() {

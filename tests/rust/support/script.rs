@@ -1,6 +1,8 @@
 //! A handler that logs every callback and then does what the test says.
 
-use tightwire::{CloseEvent, ConnId, Context, Handler, Message, Opening, Reply, Request, Socket};
+use tightwire::{
+    CloseEvent, ConnId, Context, Handler, Message, Opening, Reply, Request, Retry, Socket,
+};
 
 use super::log::{Event, Log};
 
@@ -9,6 +11,7 @@ type OnOpen = Box<dyn FnMut(&mut Socket<'_>, &Opening<'_>) + Send>;
 type OnMessage = Box<dyn FnMut(&mut Socket<'_>, Message<'_>) + Send>;
 type OnControl = Box<dyn FnMut(&mut Socket<'_>, &[u8]) + Send>;
 type OnDrain = Box<dyn FnMut(&mut Socket<'_>) + Send>;
+type OnReconnect = Box<dyn FnMut(&mut Context<'_>, ConnId, &mut Retry) + Send>;
 type OnClose = Box<dyn FnMut(&mut Context<'_>, ConnId, &CloseEvent) + Send>;
 
 /// See the module.
@@ -21,6 +24,7 @@ pub(crate) struct Script {
     on_ping: Option<OnControl>,
     on_pong: Option<OnControl>,
     on_drain: Option<OnDrain>,
+    on_reconnect: Option<OnReconnect>,
     on_close: Option<OnClose>,
 }
 
@@ -80,6 +84,14 @@ impl Script {
         self
     }
 
+    pub(crate) fn on_reconnect(
+        mut self,
+        act: impl FnMut(&mut Context<'_>, ConnId, &mut Retry) + Send + 'static,
+    ) -> Self {
+        self.on_reconnect = Some(Box::new(act));
+        self
+    }
+
     pub(crate) fn on_close(
         mut self,
         act: impl FnMut(&mut Context<'_>, ConnId, &CloseEvent) + Send + 'static,
@@ -131,6 +143,19 @@ impl Handler for Script {
         self.log.push(ws.id(), Event::Drain);
         if let Some(act) = &mut self.on_drain {
             act(ws);
+        }
+    }
+
+    fn on_reconnect(
+        &mut self,
+        context: &mut Context<'_>,
+        id: ConnId,
+        lost: &CloseEvent,
+        retry: &mut Retry,
+    ) {
+        self.log.push(id, Event::Reconnect(lost.clone(), *retry));
+        if let Some(act) = &mut self.on_reconnect {
+            act(context, id, retry);
         }
     }
 

@@ -1,11 +1,8 @@
 //! HTTP CONNECT (RFC 9110 section 9.3.6), with Basic (RFC 7617) and Digest (RFC 7616) login.
 
-use base64::display::Base64Display;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use http_auth::{DigestClient, PasswordParams, parse_challenges};
-
-use super::{Credentials, Destination, Progress, ProxyError};
+use super::{Destination, Progress, ProxyError};
 use crate::config::Tuning;
+use crate::net::login::{Asked, Credentials};
 use crate::proto::handshake::ReplyReader;
 use crate::proto::head::{HeadError, HeadReader, Headers, ResponseHead};
 
@@ -24,8 +21,8 @@ pub(crate) struct Connect {
     state: State,
     authority: String,
     credentials: Option<Credentials>,
-    /// The client's nonce, in the letters that a header may have.
-    nonce: String,
+    /// Random, for the answer to a challenge.
+    nonce: [u8; 16],
     /// The value of `Proxy-Authorization` that answers the proxy's challenge.
     answer: Option<String>,
     tuning: Tuning,
@@ -62,7 +59,7 @@ impl Connect {
             state: State::Done,
             authority,
             credentials: credentials.cloned(),
-            nonce: Base64Display::new(&nonce, &URL_SAFE_NO_PAD).to_string(),
+            nonce,
             answer: None,
             tuning: tuning.clone(),
         };
@@ -74,7 +71,9 @@ impl Connect {
     pub(super) fn resume(&mut self, out: &mut Vec<u8>) {
         let authority = &self.authority;
         let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n");
-        if let Some(login) = self.answer.clone().or_else(|| self.credentials.as_ref().map(basic)) {
+        if let Some(login) =
+            self.answer.clone().or_else(|| self.credentials.as_ref().map(Credentials::basic))
+        {
             request.push_str("Proxy-Authorization: ");
             request.push_str(&login);
             request.push_str("\r\n");
@@ -156,28 +155,17 @@ fn answer(
     headers: &Headers,
     credentials: Option<&Credentials>,
     authority: &str,
-    nonce: &str,
+    nonce: &[u8; 16],
 ) -> Result<Option<String>, ProxyError> {
-    let Some(Credentials { user, password }) = credentials else { return Ok(None) };
+    let Some(credentials) = credentials else { return Ok(None) };
     let offered: Vec<_> = headers.get_all("proxy-authenticate").collect();
-    let challenges = offered.iter().filter_map(|value| parse_challenges(value).ok()).flatten();
-    let mut digests = challenges.filter_map(|challenge| DigestClient::try_from(&challenge).ok());
-    let Some(mut digest) = digests.next() else {
-        let basic = offered.iter().any(|value| value.to_ascii_lowercase().contains("basic"));
-        return match basic || offered.is_empty() {
-            true => Ok(None),
-            false => Err(ProxyError::Challenge(offered.join(", "))),
-        };
-    };
-    let params =
-        PasswordParams { username: user, password, uri: authority, method: "CONNECT", body: None };
-    let answer = digest.respond_with_testing_cnonce(&params, nonce);
-    answer.map(Some).map_err(ProxyError::Challenge)
-}
-
-fn basic(Credentials { user, password }: &Credentials) -> String {
-    let pair = format!("{user}:{password}");
-    format!("Basic {}", Base64Display::new(pair.as_bytes(), &STANDARD))
+    let asked = Asked { method: "CONNECT", uri: authority, nonce };
+    let answer = credentials.digest(&offered, asked).map_err(ProxyError::Challenge)?;
+    let basic = offered.iter().any(|value| value.to_ascii_lowercase().contains("basic"));
+    if answer.is_none() && !basic && !offered.is_empty() {
+        return Err(ProxyError::Challenge(offered.join(", ")));
+    }
+    Ok(answer)
 }
 
 /// Whether the connection can be used again behind the body of this response.

@@ -11,6 +11,7 @@ use std::fmt;
 use self::connect::Connect;
 use self::socks5::Socks5;
 use crate::config::Tuning;
+use crate::net::login::Credentials;
 use crate::proto::handshake::HttpReply;
 
 /// Where a tunnel shall lead, as the proxy is told.
@@ -19,13 +20,6 @@ pub(crate) struct Destination {
     /// A name, or an IP address (IPv6 without brackets).
     pub(crate) host: String,
     pub(crate) port: u16,
-}
-
-/// Who asks.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Credentials {
-    pub(crate) user: String,
-    pub(crate) password: String,
 }
 
 /// How a proxy is asked.
@@ -173,11 +167,5 @@ fn reason(code: u8) -> &'static str {
         7 => "the proxy refused: command not supported",
         8 => "the proxy refused: address type not supported",
         _ => "the proxy refused",
-    }
-}
-
-impl fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Credentials(..)")
     }
 }

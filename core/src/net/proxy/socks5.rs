@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::{Credentials, Destination, Progress, ProxyError};
+use super::{Destination, Progress, ProxyError};
+use crate::net::login::Credentials;
 
 const VERSION: u8 = 5;
 const NO_LOGIN: u8 = 0;

@@ -276,3 +276,19 @@ fn a_waiting_pong_goes_out_although_the_queue_never_empties() {
         assert!(end.got.contains(&pong(b"waits")), "{role:?}");
     }
 }
+
+#[test]
+fn a_pong_tells_how_long_its_ping_took() {
+    let mut end = End::new(Role::Client);
+    let (start, later) = (end.now, end.now + Duration::from_millis(5));
+    assert_eq!(end.session.latency(b"a", later), None);
+    end.session.ping(b"a", &mut end.keys).unwrap();
+    end.session.measure(b"a", start);
+    assert_eq!(end.session.latency(b"unsolicited", later), None);
+    assert_eq!(end.session.latency(b"a", later), Some(Duration::from_millis(5)));
+    assert_eq!(end.session.latency(b"a", later), None);
+    end.session.measure(b"a", start);
+    end.session.measure(b"b", later);
+    assert_eq!(end.session.latency(b"a", later), None);
+    assert_eq!(end.session.latency(b"b", later), Some(Duration::ZERO));
+}
