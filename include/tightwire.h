@@ -38,6 +38,19 @@ extern "C" {
 /* Do not compress this message. */
 #define TW_NODEFLATE 16u
 
+/* Sends user and password with the first request (RFC 7617). Over `ws://` everyone on the way can read
+ * them.
+ */
+#define TW_AUTH_BASIC 1u
+
+/* Sends a token with the first request (RFC 6750). */
+#define TW_AUTH_BEARER 2u
+
+/* Proves the password, which is not itself sent, to a server that asks for it with 401 (RFC 7616): a
+ * second request follows the first, on a new connection.
+ */
+#define TW_AUTH_DIGEST 3u
+
 /* The connected socket `fd` of tw_client_opts is to be used. */
 #define TW_CLIENT_FD 1u
 
@@ -279,6 +292,10 @@ typedef struct tw_open_ev {
   struct tw_str remote;
   /* Header fields of the peer's half of the handshake; see tw_header. */
   const struct tw_headers *headers;
+  /* Connections that this client had before and lost; 0 unless it comes back (tw_reconnect_opts).
+   * The place to subscribe again.
+   */
+  uint32_t reconnects;
 } tw_open_ev;
 
 /* A message, or what a ping or pong carried. Borrowed: valid during the callback. */
@@ -305,7 +322,19 @@ typedef struct tw_error {
   char text[248];
 } tw_error;
 
-/* How a connection ended. Borrowed: valid during `on_close`. */
+/* One address that a client tried in vain. This structure never grows. */
+typedef struct tw_attempt {
+  /* The address with its port, or the path of a Unix domain socket. */
+  struct tw_str address;
+  /* What the system said. */
+  struct tw_str cause;
+  /* The `errno` behind it, or 0. */
+  int sys;
+} tw_attempt;
+
+/* How a connection ended. Borrowed: valid during the callback. The library makes it, so that members
+ * may be added at the end.
+ */
 typedef struct tw_close_ev {
   /* The peer's close code; 1005 if its Close frame had none, 1006 if there was no closing
    * handshake (RFC 6455 section 7.1.5).
@@ -317,15 +346,52 @@ typedef struct tw_close_ev {
   struct tw_str reason;
   /* What went wrong, or NULL. */
   const struct tw_error *error;
-  /* The status of a server that refused the opening handshake, else 0. */
+  /* The status of a server or proxy that refused the opening handshake, else 0. */
   int http_status;
+  /* Where it went wrong: `dns`, `tcp`, `proxy`, `tls`, `upgrade`, `protocol`, `heartbeat`, `close`,
+   * `app` or `system`; empty if nothing did.
+   */
+  struct tw_str phase;
+  /* The text of `error`, however long: `phase: cause (detail)`. */
+  struct tw_str error_text;
+  /* Why TLS failed, as a word that never changes: `certificate_expired`, `certificate_wrong_name`,
+   * `certificate_unknown_issuer`, `certificate_pin_mismatch`, `not_tls`, an alert of the peer like
+   * `alert_unknown_ca` (RFC 8446 section 6), and others. Empty if it did not.
+   */
+  struct tw_str tls_reason;
+  /* The reason phrase that came with `http_status`. */
+  struct tw_str http_reason;
+  /* Header fields that came with `http_status`, or NULL; see tw_header. */
+  const struct tw_headers *http_headers;
+  /* The body that came with `http_status`, cut at 64 KiB. Never NULL. */
+  const void *http_body;
+  /* Its length in bytes. */
+  size_t http_body_len;
+  /* The addresses that were tried in vain, in that order, if no connection was made. */
+  const struct tw_attempt *attempts;
+  /* How many there are. */
+  size_t attempts_len;
+  /* Payload bytes that were sent by the application and did not leave. */
+  uint64_t unsent;
 } tw_close_ev;
+
+/* A connection that was lost or could not be made, before it comes back. Borrowed: valid during
+ * `on_reconnect`.
+ */
+typedef struct tw_reconnect_ev {
+  /* What `on_close` would have said. */
+  const struct tw_close_ev *lost;
+  /* Which attempt in a row comes next, from 1. */
+  uint32_t attempt;
+  /* How long the policy would wait before it, in milliseconds; -1 if it would give up. */
+  int64_t wait_ms;
+} tw_reconnect_ev;
 
 /* What a loop calls; one structure for a client connection or for all connections of a server. It
  * is copied: later changes have no effect. A member that is NULL is not called.
  *
- * For one connection: `on_open` at most once and before any message, `on_close` exactly once and
- * last. Callbacks run only inside tw_loop_run, tw_loop_poll and tw_loop_free, or on the loop's own
+ * For one connection: `on_open` at most once and before any message, and again only after an
+ * `on_reconnect`; `on_close` exactly once and last. Callbacks run only inside tw_loop_run, tw_loop_poll and tw_loop_free, or on the loop's own
  * thread after tw_loop_start; never inside tw_send and the like, and never inside another callback.
  * What they receive is borrowed and valid until they return. An exception that leaves a callback
  * ends the process.
@@ -351,7 +417,36 @@ typedef struct tw_events {
    * `user` is not touched again on its behalf.
    */
   void (*on_close)(tw_ws ws, void *user, const struct tw_close_ev *closed);
+  /* A client's connection that comes back (tw_reconnect_opts) was lost or could not be made.
+   * Returns the milliseconds to wait before the next attempt, for example `lost->wait_ms`, which is
+   * what the policy decided; a negative number gives up, and `on_close` follows. NULL: as the policy
+   * says. The next connection has the same id and begins with `on_open`; what was sent and did not
+   * leave is gone.
+   */
+  int64_t (*on_reconnect)(tw_ws ws, void *user, const struct tw_reconnect_ev *lost);
 } tw_events;
+
+/* How a client comes back by itself. All members zero means all defaults.
+ *
+ * The wait before the nth attempt in a row is a random time of at most `initial_ms` doubled n times
+ * and of at most `max_ms`; a server's `Retry-After` is a wait of at least that long. Another try is made
+ * after everything but this: tw_close or tw_abort was called; the peer closed with 1000 or without a
+ * code, or with 1002, 1003, 1007 to 1010, 3000 or 3003; the server answered with a status that is neither
+ * 5xx nor 408, 425 or 429; its certificate or its handshake is wrong. `on_reconnect` may decide
+ * otherwise.
+ */
+typedef struct tw_reconnect_opts {
+  /* sizeof(tw_reconnect_opts) */
+  size_t size;
+  /* The most that the first wait may take; 250. */
+  uint32_t initial_ms;
+  /* The most that any wait may take; 30000. */
+  uint32_t max_ms;
+  /* A connection that was open for so long makes the next wait a first one again; 60000. */
+  uint32_t reset_after_ms;
+  /* Attempts in a row before giving up; 0: no limit. */
+  uint32_t max_attempts;
+} tw_reconnect_opts;
 
 /* Where to connect, and how. All that is zero means its default. Everything is read during the call
  * and not kept, except for `user`.
@@ -401,10 +496,26 @@ typedef struct tw_client_opts {
    * write it meanwhile.
    */
   ptrdiff_t fd;
+  /* How to log in to the server: TW_AUTH_BASIC and its relatives, or 0. A header `Authorization`
+   * comes before it, and both before user and password in the URL.
+   */
+  uint32_t auth;
+  /* Redirects to follow (RFC 9110 section 15.4), all within `open_timeout_ms`; 0: none, so that one is
+   * an error with its `Location`. Never from `wss` to `ws`. To another scheme, host or port go
+   * neither the login nor the fields `Authorization`, `Cookie` and `Host`, and `connect_to` and
+   * `tls_name` do not count there.
+   */
+  uint32_t max_redirects;
+  /* The user for TW_AUTH_BASIC and TW_AUTH_DIGEST. */
+  const char *auth_user;
+  /* The password, or the token for TW_AUTH_BEARER. Never shown in an error or a log. */
+  const char *auth_secret;
+  /* How to come back when the connection is lost or cannot be made; NULL: not at all. */
+  const struct tw_reconnect_opts *reconnect;
 } tw_client_opts;
 
-/* What compression came to on one connection: bytes of the messages that went compressed. Others do not
- * count.
+/* Counts of one connection. Those of compression are bytes of the messages that went compressed;
+ * others do not count.
  */
 typedef struct tw_stats {
   /* sizeof(tw_stats) */
@@ -417,6 +528,10 @@ typedef struct tw_stats {
   uint64_t deflate_received;
   /* The same payload on the wire. */
   uint64_t deflate_received_compressed;
+  /* Nanoseconds that the last ping took that was answered, the keep-alive's or one of tw_ping (RFC
+   * 6455 section 5.5.3); 0 before there was one.
+   */
+  uint64_t latency_ns;
 } tw_stats;
 
 /* Settings of a loop. All members zero means all defaults. */
@@ -634,7 +749,7 @@ tw_status tw_get_str(tw_ws ws,
                      size_t capacity,
                      size_t *needed);
 
-/* Fills `stats`, whose `size` is set, with counts of the connection; zeros without compression. Members
+/* Fills `stats`, whose `size` is set, with counts of the connection. Members
  * that this library does not know become zero.
  *
  * TW_OK; TW_EINVAL for NULL or a bad size; TW_EHANDLE for a dead id. Any thread, any callback except the

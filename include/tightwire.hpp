@@ -171,7 +171,7 @@ public:
     std::string protocol() const { return detail::text_of(id_.value, TW_STR_PROTOCOL); }
     std::string extensions() const { return detail::text_of(id_.value, TW_STR_EXTENSIONS); }
     std::string remote() const { return detail::text_of(id_.value, TW_STR_REMOTE); }
-    /// Bytes before and after compression; zeros without it, and on a connection that is gone.
+    /// Bytes before and after compression, and latency_ns; zeros on a connection that is gone.
     tw_stats stats() const noexcept {
         tw_stats counts = tw_stats();
         counts.size = sizeof counts;
@@ -193,6 +193,9 @@ public:
     std::function<void(std::uint64_t)> ondrain;
     std::function<void(const error &)> onerror;
     std::function<void(const close_event &)> onclose;
+    /// With tw_client_opts::reconnect: returns the milliseconds to wait before the next attempt, a
+    /// negative number to give up. Without it the policy decides.
+    std::function<std::int64_t(const reconnect_event &)> onreconnect;
 
     websocket() noexcept : block_(nullptr) {}
     ~websocket() { let_go(); }
@@ -238,6 +241,13 @@ public:
                 last->state->guard([&] { detail::call_if(owner->onclose, detail::make_close(event)); });
             }
         };
+        events.on_reconnect = [](tw_ws, void *user, const tw_reconnect_ev *event) noexcept -> std::int64_t {
+            std::int64_t wait = event->wait_ms;
+            of(user).call([&](websocket &ws) {
+                wait = detail::ask(wait, ws.onreconnect, detail::make_reconnect(event));
+            });
+            return wait;
+        };
         std::vector<const char *> offered = detail::pointers(protocols);
         std::unique_ptr<block> made(new block{on.state(), this});
         options.size = sizeof options;
@@ -280,6 +290,7 @@ private:
         ondrain.swap(other.ondrain);
         onerror.swap(other.onerror);
         onclose.swap(other.onclose);
+        onreconnect.swap(other.onreconnect);
         id_ = other.id_;
         block_ = other.block_;
         other.block_ = nullptr;

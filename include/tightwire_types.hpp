@@ -92,9 +92,19 @@ public:
     std::string remote() const { return std::string(event_->remote.ptr, event_->remote.len); }
     /// The peer's header field of that name, or nullptr.
     const char *header(const char *name) const noexcept { return tw_header(event_->headers, name, nullptr); }
+    /// Connections of this client before it; see tw_reconnect_opts.
+    std::uint32_t reconnects() const noexcept { return event_->reconnects; }
 
 private:
     const tw_open_ev *event_;
+};
+
+/// One address that a client tried in vain.
+struct attempt {
+    std::string address;
+    std::string cause;
+    /// The errno behind it, or 0.
+    int sys;
 };
 
 /// How a connection ended.
@@ -106,6 +116,31 @@ struct close_event {
     tw_status error;
     std::string error_text;
     int http_status;
+    /// Where it went wrong: "dns", "tcp", ...; empty if nothing did.
+    std::string phase;
+    /// The errno behind it, or 0.
+    int sys;
+    /// Why TLS failed, as a word that never changes; empty if it did not.
+    std::string tls_reason;
+    std::string http_reason;
+    /// The body that came with http_status, cut at 64 KiB.
+    std::string http_body;
+    std::vector<attempt> attempts;
+    /// Payload bytes that were sent and did not leave.
+    std::uint64_t unsent;
+    /// The field of that name that came with http_status, or nullptr; valid during the callback.
+    const char *header(const char *name) const noexcept { return tw_header(http_headers, name, nullptr); }
+    const tw_headers *http_headers;
+};
+
+/// A connection that was lost or could not be made, before it comes back.
+struct reconnect_event {
+    /// What onclose would have said.
+    close_event lost;
+    /// Which attempt in a row comes next, from 1.
+    std::uint32_t attempt;
+    /// What the policy decided: milliseconds, -1 to give up.
+    std::int64_t wait_ms;
 };
 
 namespace detail {
@@ -163,14 +198,46 @@ template <class F, class... A> void call_if(const F &callback, A &&...arguments)
     }
 }
 
+/// What the callback answers, or `otherwise` if there is none.
+template <class R, class F, class... A> R ask(R otherwise, const F &callback, A &&...arguments) {
+    if (!callback) {
+        return otherwise;
+    }
+    F copy = callback;
+    return copy(std::forward<A>(arguments)...);
+}
+
 inline close_event make_close(const tw_close_ev *event) {
     close_event made;
     made.code = event->code;
     made.clean = event->clean != 0;
     made.reason.assign(event->reason.ptr, event->reason.len);
     made.error = event->error ? event->error->code : TW_OK;
-    made.error_text = event->error ? event->error->text : "";
+    made.error_text.assign(event->error_text.ptr, event->error_text.len);
     made.http_status = event->http_status;
+    made.phase.assign(event->phase.ptr, event->phase.len);
+    made.sys = event->error ? event->error->sys : 0;
+    made.tls_reason.assign(event->tls_reason.ptr, event->tls_reason.len);
+    made.http_reason.assign(event->http_reason.ptr, event->http_reason.len);
+    made.http_body.assign(static_cast<const char *>(event->http_body), event->http_body_len);
+    for (std::size_t i = 0; i < event->attempts_len; i++) {
+        const tw_attempt &from = event->attempts[i];
+        attempt to;
+        to.address.assign(from.address.ptr, from.address.len);
+        to.cause.assign(from.cause.ptr, from.cause.len);
+        to.sys = from.sys;
+        made.attempts.push_back(to);
+    }
+    made.unsent = event->unsent;
+    made.http_headers = event->http_headers;
+    return made;
+}
+
+inline reconnect_event make_reconnect(const tw_reconnect_ev *event) {
+    reconnect_event made;
+    made.lost = make_close(event->lost);
+    made.attempt = event->attempt;
+    made.wait_ms = event->wait_ms;
     return made;
 }
 

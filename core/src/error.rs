@@ -128,6 +128,7 @@ pub struct Error {
     os: Option<i32>,
     http: Option<Box<HttpReply>>,
     attempts: Box<[Attempt]>,
+    tls_reason: Option<Box<str>>,
 }
 
 /// One address that a client tried in vain.
@@ -166,7 +167,7 @@ impl Attempt {
 impl Error {
     pub(crate) fn new(phase: Phase, code: ErrorCode, cause: impl fmt::Display) -> Self {
         let text = format!("{phase}: {cause}").into();
-        Self { phase, code, text, os: None, http: None, attempts: Box::default() }
+        Self { phase, code, text, os: None, http: None, attempts: Box::default(), tls_reason: None }
     }
 
     /// The same error, met on the way to a proxy: the code says what it is.
@@ -227,7 +228,12 @@ impl Error {
         &self.attempts
     }
 
-    /// The server's answer, if it refused the opening handshake with one.
+    /// Why TLS failed, as a word that never changes; `TlsError::name` has them.
+    pub fn tls_reason(&self) -> Option<&str> {
+        self.tls_reason.as_deref()
+    }
+
+    /// The server's answer, or a proxy's, if it refused the opening handshake with one.
     pub fn http(&self) -> Option<&HttpReply> {
         self.http.as_deref()
     }
@@ -302,7 +308,8 @@ impl From<TargetError> for Error {
 impl From<TlsError> for Error {
     fn from(error: TlsError) -> Self {
         let code = if error.is_certificate() { ErrorCode::Certificate } else { ErrorCode::Tls };
-        Self::new(Phase::Tls, code, error)
+        let tls_reason = Some(error.name().into());
+        Self { tls_reason, ..Self::new(Phase::Tls, code, error) }
     }
 }
 

@@ -1,15 +1,14 @@
 //! A handler of the core that calls functions of C.
 
-use std::ffi::{c_int, c_void};
-use std::ptr;
+use std::ffi::c_void;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tightwire::{CloseEvent, ConnId, Context, Handler, Message, Opening, Socket};
+use tightwire::{CloseEvent, ConnId, Context, Handler, Message, Opening, Retry, Socket};
 
-use crate::callbacks::{
-    Text, error_of, flag, tw_close_ev, tw_events, tw_headers, tw_msg, tw_open_ev,
-};
+use crate::callbacks::{Text, flag, tw_events, tw_headers, tw_msg, tw_open_ev};
 use crate::current::with_callback;
+use crate::endings::{Ending, tw_reconnect_ev, wait_ms};
 use crate::guard;
 use crate::ids::Names;
 
@@ -40,24 +39,17 @@ impl Bridge {
     /// The end of `id`, as `on_error` and `on_close` tell it.
     fn ended(&self, context: &mut Context<'_>, id: u64, close: &CloseEvent) {
         let user = self.user.0;
-        let error = close.error.as_ref().map(error_of);
-        let error_ptr = error.as_ref().map_or(ptr::null(), ptr::from_ref);
-        if let (Some(callback), Some(_), false) = (self.events.on_error, &error, close.clean) {
+        let ending = Ending::new(close);
+        if let (Some(callback), Some(error), false) =
+            (self.events.on_error, ending.error(), close.clean)
+        {
             with_callback(&self.names, context, id, || {
                 // SAFETY: a function of the application that takes these; the error outlives it.
-                guard::callback("on_error", || unsafe { callback(id, user, error_ptr) });
+                guard::callback("on_error", || unsafe { callback(id, user, error) });
             });
         }
         let Some(callback) = self.events.on_close else { return };
-        let http = close.error.as_ref().and_then(|error| error.http());
-        let reason = Text::new(&close.reason);
-        let event = tw_close_ev {
-            code: close.code.into(),
-            clean: close.clean.into(),
-            reason: reason.as_str(),
-            error: error_ptr,
-            http_status: http.map_or(0, |reply| c_int::from(reply.status)),
-        };
+        let event = ending.event();
         with_callback(&self.names, context, id, || {
             // SAFETY: a function of the application that takes these; the event outlives it.
             guard::callback("on_close", || unsafe { callback(id, user, &raw const event) });
@@ -80,6 +72,7 @@ impl Handler for Bridge {
             extensions: extensions.as_str(),
             remote: remote.as_str(),
             headers: &raw const headers,
+            reconnects: opening.reconnects,
         };
         let user = self.user.0;
         self.call("on_open", &mut ws.context(), || {
@@ -126,6 +119,29 @@ impl Handler for Bridge {
             // SAFETY: a function of the application that takes these.
             unsafe { callback(id, user, buffered) }
         });
+    }
+
+    fn on_reconnect(
+        &mut self,
+        context: &mut Context<'_>,
+        id: ConnId,
+        lost: &CloseEvent,
+        retry: &mut Retry,
+    ) {
+        // It may never have been open, so that nobody has named it before.
+        let id = self.names.connection(id);
+        let Some(callback) = self.events.on_reconnect else { return };
+        let (ending, user) = (Ending::new(lost), self.user.0);
+        let (lost, wait_ms) = (ending.event(), wait_ms(retry));
+        let event = tw_reconnect_ev { lost: &raw const lost, attempt: retry.attempt, wait_ms };
+        let mut answer = wait_ms;
+        self.call("on_reconnect", context, || {
+            // SAFETY: a function of the application that takes these; the event outlives it.
+            answer = unsafe { callback(id, user, &raw const event) };
+        });
+        if answer != wait_ms {
+            retry.delay = u64::try_from(answer).ok().map(Duration::from_millis);
+        }
     }
 
     fn on_close(&mut self, context: &mut Context<'_>, id: ConnId, close: &CloseEvent) {

@@ -1,11 +1,13 @@
 //! What callbacks are and what they receive.
 
 use std::cell::RefCell;
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_void};
+use std::mem::offset_of;
 
-use tightwire::{Error, Headers, MessageKind};
+use tightwire::{Headers, MessageKind};
 
 use crate::edge::{self, SizedStruct};
+use crate::endings::{tw_close_ev, tw_reconnect_ev};
 use crate::guard;
 use crate::status::{Failure, TW_EUNSUPPORTED, tw_error};
 
@@ -50,6 +52,9 @@ pub struct tw_open_ev<'a> {
     pub remote: tw_str,
     /// Header fields of the peer's half of the handshake; see tw_header.
     pub headers: *const tw_headers<'a>,
+    /// Connections that this client had before and lost; 0 unless it comes back (tw_reconnect_opts).
+    /// The place to subscribe again.
+    pub reconnects: u32,
 }
 
 /// A message, or what a ping or pong carried. Borrowed: valid during the callback.
@@ -64,23 +69,6 @@ pub struct tw_msg {
     pub flags: u32,
     /// Where the payload belongs in its message: 0, since messages come whole.
     pub offset: u64,
-}
-
-/// How a connection ended. Borrowed: valid during `on_close`.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct tw_close_ev {
-    /// The peer's close code; 1005 if its Close frame had none, 1006 if there was no closing
-    /// handshake (RFC 6455 section 7.1.5).
-    pub code: c_int,
-    /// 1 if the closing handshake was completed, else 0.
-    pub clean: c_int,
-    /// The peer's reason.
-    pub reason: tw_str,
-    /// What went wrong, or NULL.
-    pub error: *const tw_error,
-    /// The status of a server that refused the opening handshake, else 0.
-    pub http_status: c_int,
 }
 
 /// Header fields of a handshake. Borrowed: valid during the callback that got them.
@@ -130,8 +118,8 @@ pub unsafe extern "C" fn tw_header(
 /// What a loop calls; one structure for a client connection or for all connections of a server. It
 /// is copied: later changes have no effect. A member that is NULL is not called.
 ///
-/// For one connection: `on_open` at most once and before any message, `on_close` exactly once and
-/// last. Callbacks run only inside tw_loop_run, tw_loop_poll and tw_loop_free, or on the loop's own
+/// For one connection: `on_open` at most once and before any message, and again only after an
+/// `on_reconnect`; `on_close` exactly once and last. Callbacks run only inside tw_loop_run, tw_loop_poll and tw_loop_free, or on the loop's own
 /// thread after tw_loop_start; never inside tw_send and the like, and never inside another callback.
 /// What they receive is borrowed and valid until they return. An exception that leaves a callback
 /// ends the process.
@@ -164,14 +152,26 @@ pub struct tw_events {
     /// The connection is over. Exactly once, always, and last: when it returns, the id is dead and
     /// `user` is not touched again on its behalf.
     pub on_close: Option<
-        unsafe extern "C-unwind" fn(ws: tw_ws, user: *mut c_void, closed: *const tw_close_ev),
+        unsafe extern "C-unwind" fn(ws: tw_ws, user: *mut c_void, closed: *const tw_close_ev<'_>),
+    >,
+    /// A client's connection that comes back (tw_reconnect_opts) was lost or could not be made.
+    /// Returns the milliseconds to wait before the next attempt, for example `lost->wait_ms`, which is
+    /// what the policy decided; a negative number gives up, and `on_close` follows. NULL: as the policy
+    /// says. The next connection has the same id and begins with `on_open`; what was sent and did not
+    /// leave is gone.
+    pub on_reconnect: Option<
+        unsafe extern "C-unwind" fn(
+            ws: tw_ws,
+            user: *mut c_void,
+            lost: *const tw_reconnect_ev<'_>,
+        ) -> i64,
     >,
 }
 
 // SAFETY: `repr(C)`, the size first; the other members are nullable function pointers.
 unsafe impl SizedStruct for tw_events {
     const NAME: &'static str = "tw_events";
-    const V1: usize = size_of::<Self>();
+    const V1: usize = offset_of!(Self, on_reconnect);
 }
 
 impl tw_events {
@@ -220,9 +220,4 @@ pub(crate) fn flag(kind: MessageKind) -> u32 {
         MessageKind::Text => TW_TEXT,
         MessageKind::Binary => TW_BINARY,
     }
-}
-
-/// An error as C sees it.
-pub(crate) fn error_of(error: &Error) -> tw_error {
-    tw_error::from(&Failure::from(error))
 }

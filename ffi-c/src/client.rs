@@ -6,12 +6,13 @@ use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use tightwire::{ClientOptions, Proxy};
+use tightwire::{Auth, ClientOptions, Proxy};
 
 use crate::bridge::Bridge;
 use crate::callbacks::{tw_events, tw_loop, tw_tls, tw_ws};
 use crate::current::{self, Inside};
 use crate::edge::{self, SizedStruct};
+use crate::endings::tw_reconnect_opts;
 use crate::guard;
 use crate::ids::{Kind, Parts};
 use crate::options::{no_flags, tw_tuning};
@@ -65,7 +66,30 @@ pub struct tw_client_opts {
     /// library has a descriptor of its own afterwards; close yours whenever you like, and do not read or
     /// write it meanwhile.
     pub fd: isize,
+    /// How to log in to the server: TW_AUTH_BASIC and its relatives, or 0. A header `Authorization`
+    /// comes before it, and both before user and password in the URL.
+    pub auth: u32,
+    /// Redirects to follow (RFC 9110 section 15.4), all within `open_timeout_ms`; 0: none, so that one is
+    /// an error with its `Location`. Never from `wss` to `ws`. To another scheme, host or port go
+    /// neither the login nor the fields `Authorization`, `Cookie` and `Host`, and `connect_to` and
+    /// `tls_name` do not count there.
+    pub max_redirects: u32,
+    /// The user for TW_AUTH_BASIC and TW_AUTH_DIGEST.
+    pub auth_user: *const c_char,
+    /// The password, or the token for TW_AUTH_BEARER. Never shown in an error or a log.
+    pub auth_secret: *const c_char,
+    /// How to come back when the connection is lost or cannot be made; NULL: not at all.
+    pub reconnect: *const tw_reconnect_opts,
 }
+
+/// Sends user and password with the first request (RFC 7617). Over `ws://` everyone on the way can read
+/// them.
+pub const TW_AUTH_BASIC: u32 = 1;
+/// Sends a token with the first request (RFC 6750).
+pub const TW_AUTH_BEARER: u32 = 2;
+/// Proves the password, which is not itself sent, to a server that asks for it with 401 (RFC 7616): a
+/// second request follows the first, on a new connection.
+pub const TW_AUTH_DIGEST: u32 = 3;
 
 /// The connected socket `fd` of tw_client_opts is to be used.
 pub const TW_CLIENT_FD: u32 = 0x01;
@@ -165,7 +189,39 @@ unsafe fn read(given: &tw_client_opts) -> Result<(ClientOptions, tw_events), Fai
         options = options.tls(tls::client(given.tls)?);
     }
     // SAFETY: the caller vouches for it.
+    let options = unsafe { persistence(options, given) }?;
+    // SAFETY: the caller vouches for it.
     Ok((unsafe { way(options, given, url) }?, events))
+}
+
+/// Adds what to do when the first request is not enough: login, redirects, reconnecting.
+///
+/// # Safety
+///
+/// What the options point at is valid.
+unsafe fn persistence(
+    mut options: ClientOptions,
+    given: &tw_client_opts,
+) -> Result<ClientOptions, Failure> {
+    // SAFETY: the caller vouches for it.
+    let user = unsafe { edge::text(given.auth_user, "auth_user") }?.unwrap_or_default();
+    // SAFETY: the caller vouches for it.
+    let secret = unsafe { edge::text(given.auth_secret, "auth_secret") }?.unwrap_or_default();
+    // SAFETY: the caller vouches for it.
+    if let Some(policy) = unsafe { tw_reconnect_opts::read(given.reconnect) }? {
+        options = options.reconnect(policy);
+    }
+    let auth = match given.auth {
+        0 => None,
+        TW_AUTH_BASIC => Some(Auth::basic(user, secret)),
+        TW_AUTH_BEARER => Some(Auth::bearer(secret)),
+        TW_AUTH_DIGEST => Some(Auth::digest(user, secret)),
+        other => return Err(Failure::argument(format_args!("auth is {other}, not TW_AUTH_..."))),
+    };
+    if let Some(auth) = auth {
+        options = options.auth(auth);
+    }
+    Ok(options.max_redirects(given.max_redirects))
 }
 
 /// Adds the way to the server: proxy, local address, keep-alive and a socket that is there already.

@@ -1,6 +1,7 @@
 //! Calls on a connection: any thread, any callback, any time.
 
 use std::ffi::{c_char, c_int, c_void};
+use std::mem::offset_of;
 
 use tightwire::{CloseError, ConnId, Context, Message, MessageKind, ReadyState, Remote, SendError};
 
@@ -228,8 +229,8 @@ pub unsafe extern "C" fn tw_get_str(
     })
 }
 
-/// What compression came to on one connection: bytes of the messages that went compressed. Others do not
-/// count.
+/// Counts of one connection. Those of compression are bytes of the messages that went compressed;
+/// others do not count.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tw_stats {
@@ -243,15 +244,18 @@ pub struct tw_stats {
     pub deflate_received: u64,
     /// The same payload on the wire.
     pub deflate_received_compressed: u64,
+    /// Nanoseconds that the last ping took that was answered, the keep-alive's or one of tw_ping (RFC
+    /// 6455 section 5.5.3); 0 before there was one.
+    pub latency_ns: u64,
 }
 
 // SAFETY: `repr(C)`, the size first, numbers only.
 unsafe impl SizedStruct for tw_stats {
     const NAME: &'static str = "tw_stats";
-    const V1: usize = size_of::<Self>();
+    const V1: usize = offset_of!(Self, latency_ns);
 }
 
-/// Fills `stats`, whose `size` is set, with counts of the connection; zeros without compression. Members
+/// Fills `stats`, whose `size` is set, with counts of the connection. Members
 /// that this library does not know become zero.
 ///
 /// TW_OK; TW_EINVAL for NULL or a bad size; TW_EHANDLE for a dead id. Any thread, any callback except the
@@ -265,16 +269,18 @@ pub unsafe extern "C" fn tw_get_stats(ws: tw_ws, stats: *mut tw_stats) -> tw_sta
     guard::status(|| {
         // SAFETY: the caller vouches for `stats`.
         let size = unsafe { edge::size_of_output(stats) }.map_err(|error| error.code())?;
-        let counts = |remote: &Remote| remote.deflate_stats();
+        let counts = |remote: &Remote| (remote.deflate_stats(), remote.latency());
         let found =
             look(ws, |context, id| context.remote(id).as_ref().map(counts), |r| Some(counts(r)));
-        let found = found.flatten().ok_or(TW_EHANDLE)?;
+        let (found, latency) = found.flatten().ok_or(TW_EHANDLE)?;
+        let latency = latency.map_or(0, |latency| latency.as_nanos());
         let filled = tw_stats {
             size,
             deflate_sent: found.sent,
             deflate_sent_compressed: found.sent_compressed,
             deflate_received: found.received,
             deflate_received_compressed: found.received_compressed,
+            latency_ns: u64::try_from(latency).unwrap_or(u64::MAX),
         };
         // SAFETY: its size was found to be one of this structure.
         unsafe { edge::fill(stats, &filled, size) };

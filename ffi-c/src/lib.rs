@@ -12,6 +12,7 @@
 pub mod callbacks;
 pub mod client;
 pub mod connections;
+pub mod endings;
 pub mod loops;
 pub mod options;
 pub mod server;

@@ -273,7 +273,43 @@ static void compression_is_chosen_and_counted() {
     CHECK(ws.stats().deflate_sent == 0);
 }
 
+static void comes_back() {
+    tw::loop loop;
+    tw::server server;
+    tw::websocket ws;
+    int accepted = 0, lost = 0;
+    server.onopen = [&](tw::connection peer, const tw::open_event &) {
+        if (++accepted == 1) {
+            peer.abort();
+        }
+    };
+    server.listen(loop, "ws://127.0.0.1:0");
+    tw_reconnect_opts policy = tw_reconnect_opts();
+    policy.size = sizeof policy;
+    tw_client_opts options = tw_client_opts();
+    options.reconnect = &policy;
+    ws.onopen = [&](const tw::open_event &event) {
+        if (event.reconnects() == 1) {
+            server.close();
+            ws.abort();
+        }
+    };
+    ws.onreconnect = [&](const tw::reconnect_event &event) -> std::int64_t {
+        CHECK(event.attempt == 1 && event.wait_ms >= 0 && event.lost.phase == "tcp");
+        lost++;
+        return 0;
+    };
+    ws.onclose = [&](const tw::close_event &event) {
+        CHECK(event.phase == "app" && event.error == TW_ESHUTDOWN && event.attempts.empty());
+        loop.stop();
+    };
+    ws.connect(loop, url_of(server), {}, options);
+    loop.run();
+    CHECK(lost == 1 && accepted == 2);
+}
+
 int main() {
+    comes_back();
     compression_is_chosen_and_counted();
     conversation();
     errors_are_exceptions();

@@ -17,6 +17,7 @@ pub struct TlsError(Box<Reason>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Reason {
+    name: Cow<'static, str>,
     text: Cow<'static, str>,
     is_certificate: bool,
 }
@@ -27,27 +28,41 @@ impl TlsError {
         self.0.is_certificate
     }
 
-    pub(crate) fn new(text: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Reason { text: text.into(), is_certificate: false }))
+    /// The reason as a word that never changes: `certificate_expired`, `alert_unknown_ca` for an alert
+    /// of the peer (RFC 8446 section 6, by its name there), `not_tls`, and others; `tls` where there
+    /// is no word for it.
+    pub fn name(&self) -> &str {
+        &self.0.name
     }
 
-    pub(crate) fn certificate(text: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Reason { text: text.into(), is_certificate: true }))
+    pub(crate) fn new(text: impl Into<Cow<'static, str>>) -> Self {
+        Self::named("tls", text)
+    }
+
+    fn named(name: impl Into<Cow<'static, str>>, text: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Reason { name: name.into(), text: text.into(), is_certificate: false }))
+    }
+
+    pub(crate) fn certificate(
+        name: impl Into<Cow<'static, str>>,
+        text: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self(Box::new(Reason { name: name.into(), text: text.into(), is_certificate: true }))
     }
 
     /// Says first where it happened, for instance in which file.
     pub(crate) fn in_place(self, place: impl fmt::Display) -> Self {
-        let Reason { text, is_certificate } = *self.0;
-        Self(Box::new(Reason { text: format!("{place}: {text}").into(), is_certificate }))
+        let text = format!("{place}: {}", self.0.text).into();
+        Self(Box::new(Reason { text, ..*self.0 }))
     }
 
     /// The peer's first bytes, or `bytes`, were not TLS.
     pub(crate) fn not_tls(bytes: &[u8]) -> Self {
         let http = [&b"HTTP/"[..], b"GET ", b"POST ", b"HEAD ", b"CONNECT ", b"OPTIONS "];
         if http.iter().any(|start| bytes.starts_with(start)) {
-            Self::new("peer does not speak TLS (it sent plain HTTP)")
+            Self::named("not_tls", "peer does not speak TLS (it sent plain HTTP)")
         } else {
-            Self::new("peer does not speak TLS")
+            Self::named("not_tls", "peer does not speak TLS")
         }
     }
 
@@ -77,7 +92,9 @@ impl From<Cause> for TlsError {
     fn from(cause: Cause) -> Self {
         match cause {
             Cause::AlertReceived(alert) => alert_received(alert),
-            Cause::DecryptError => Self::new("peer sent a record that cannot be decrypted"),
+            Cause::DecryptError => {
+                Self::named("bad_record", "peer sent a record that cannot be decrypted")
+            }
             Cause::InappropriateHandshakeMessage { got_type, .. } => {
                 Self::new(format!("peer sent an unexpected handshake message ({got_type:?})"))
             }
@@ -87,15 +104,21 @@ impl From<Cause> for TlsError {
             Cause::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
                 Self::new("the private key does not belong to the certificate")
             }
-            Cause::InvalidCertificate(error) => Self::certificate(certificate_text(&error)),
+            Cause::InvalidCertificate(error) => {
+                Self::certificate(certificate_name(&error), certificate_text(&error))
+            }
             Cause::InvalidMessage(error) => {
                 Self::new(format!("peer sent malformed TLS ({error:?})"))
             }
             Cause::NoApplicationProtocol => {
                 Self::new("peer offers only application protocols (ALPN) other than http/1.1")
             }
-            Cause::NoCertificatesPresented => Self::certificate("peer presented no certificate"),
-            Cause::PeerIncompatible(error) => Self::new(incompatible_text(&error)),
+            Cause::NoCertificatesPresented => {
+                Self::certificate("certificate_missing", "peer presented no certificate")
+            }
+            Cause::PeerIncompatible(error) => {
+                Self::named("nothing_in_common", incompatible_text(&error))
+            }
             Cause::PeerMisbehaved(PeerMisbehaved::SelectedUnofferedApplicationProtocol) => {
                 Self::new("peer chose an application protocol (ALPN) other than http/1.1")
             }
@@ -105,6 +128,32 @@ impl From<Cause> for TlsError {
             Cause::PeerSentOversizedRecord => Self::new("peer sent a record that is too long"),
             other => Self::new(other.to_string()),
         }
+    }
+}
+
+fn certificate_name(error: &CertificateError) -> &'static str {
+    match error {
+        CertificateError::BadEncoding => "certificate_malformed",
+        CertificateError::BadSignature => "certificate_bad_signature",
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "certificate_expired"
+        }
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "certificate_wrong_purpose"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "certificate_wrong_name"
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "certificate_not_yet_valid"
+        }
+        CertificateError::Revoked => "certificate_revoked",
+        CertificateError::UnknownIssuer => "certificate_unknown_issuer",
+        CertificateError::Other(error) if error.0.is::<PinMismatch>() => "certificate_pin_mismatch",
+        CertificateError::Other(error) if error.to_string().contains("CaUsedAsEndEntity") => {
+            "certificate_unknown_issuer"
+        }
+        _ => "certificate_not_accepted",
     }
 }
 
@@ -204,6 +253,7 @@ fn incompatible_text(error: &PeerIncompatible) -> Cow<'static, str> {
 }
 
 fn alert_received(alert: AlertDescription) -> TlsError {
+    let name = alert_name(alert);
     let meaning = match alert {
         AlertDescription::BadCertificate
         | AlertDescription::CertificateExpired
@@ -212,16 +262,59 @@ fn alert_received(alert: AlertDescription) -> TlsError {
         | AlertDescription::NoCertificate
         | AlertDescription::UnknownCA
         | AlertDescription::UnsupportedCertificate => {
-            return TlsError::certificate(format!("peer rejected our certificate ({alert:?})"));
+            return TlsError::certificate(
+                name,
+                format!("peer rejected our certificate ({alert:?})"),
+            );
         }
         AlertDescription::CertificateRequired => {
-            return TlsError::certificate(format!("peer demands a certificate of us ({alert:?})"));
+            return TlsError::certificate(
+                name,
+                format!("peer demands a certificate of us ({alert:?})"),
+            );
         }
         AlertDescription::HandshakeFailure => "nothing in common, such as a cipher suite",
         AlertDescription::NoApplicationProtocol => "it does not serve http/1.1",
         AlertDescription::ProtocolVersion => "no TLS version in common",
         AlertDescription::UnrecognisedName => "it does not serve this host name",
-        other => return TlsError::new(format!("peer reports a TLS failure ({other:?})")),
+        other => return TlsError::named(name, format!("peer reports a TLS failure ({other:?})")),
     };
-    TlsError::new(format!("peer refused the TLS handshake: {meaning} ({alert:?})"))
+    TlsError::named(name, format!("peer refused the TLS handshake: {meaning} ({alert:?})"))
+}
+
+/// `UnknownCA` is `alert_unknown_ca`, as RFC 8446 writes it.
+fn alert_name(alert: AlertDescription) -> String {
+    if alert == AlertDescription::UnrecognisedName {
+        return "alert_unrecognized_name".to_owned();
+    }
+    let mut name = "alert".to_owned();
+    let mut after_lower = true;
+    for letter in format!("{alert:?}").chars() {
+        if letter.is_ascii_uppercase() && after_lower {
+            name.push('_');
+        }
+        after_lower = letter.is_ascii_lowercase();
+        name.push(letter.to_ascii_lowercase());
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alerts_have_the_names_of_the_rfc() {
+        for (alert, name) in [
+            (AlertDescription::UnknownCA, "alert_unknown_ca"),
+            (AlertDescription::HandshakeFailure, "alert_handshake_failure"),
+            (AlertDescription::BadRecordMac, "alert_bad_record_mac"),
+            (AlertDescription::UnrecognisedName, "alert_unrecognized_name"),
+        ] {
+            let error = TlsError::from(Cause::AlertReceived(alert));
+            assert_eq!(error.name(), name);
+            assert_eq!(error.clone().in_place("x").name(), name);
+        }
+        assert_eq!(TlsError::new("x").name(), "tls");
+    }
 }

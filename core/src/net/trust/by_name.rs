@@ -21,8 +21,10 @@ impl ByName {
     pub(super) fn add(&mut self, certificate: CertifiedKey) -> Result<(), TlsError> {
         let place = self.all.len();
         let parsed = EndEntityCert::try_from(certificate.end_entity_cert()?);
-        let parsed = parsed
-            .map_err(|error| TlsError::certificate(format!("certificate is malformed: {error}")))?;
+        let parsed = parsed.map_err(|error| {
+            let text = format!("certificate is malformed: {error}");
+            TlsError::certificate("certificate_malformed", text)
+        })?;
         for name in parsed.valid_dns_names() {
             self.places.entry(name.to_ascii_lowercase()).or_default().push(place);
         }
