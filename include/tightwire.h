@@ -354,11 +354,12 @@ typedef struct tw_close_ev {
   struct tw_str phase;
   /* The text of `error`, however long: `phase: cause (detail)`. */
   struct tw_str error_text;
-  /* Why TLS failed, as a word that never changes: `certificate_expired`, `certificate_wrong_name`,
-   * `certificate_unknown_issuer`, `certificate_pin_mismatch`, `not_tls`, an alert of the peer like
-   * `alert_unknown_ca` (RFC 8446 section 6), and others. Empty if it did not.
+  /* What went wrong as a word that never changes, more precise than the code of `error`: `status`,
+   * `wrong_accept`, `too_many_redirects`, `proxy_rejected`, `certificate_expired`, `alert_unknown_ca`
+   * (an alert of the peer, RFC 8446 section 6), `heartbeat_timeout`, `ended`, and many more. Empty if
+   * nothing did.
    */
-  struct tw_str tls_reason;
+  struct tw_str error_kind;
   /* The reason phrase that came with `http_status`. */
   struct tw_str http_reason;
   /* Header fields that came with `http_status`, or NULL; see tw_header. */

@@ -120,8 +120,8 @@ struct close_event {
     std::string phase;
     /// The errno behind it, or 0.
     int sys;
-    /// Why TLS failed, as a word that never changes; empty if it did not.
-    std::string tls_reason;
+    /// What went wrong as a word that never changes; empty if nothing did. See tw_close_ev.
+    std::string error_kind;
     std::string http_reason;
     /// The body that came with http_status, cut at 64 KiB.
     std::string http_body;
@@ -217,7 +217,7 @@ inline close_event make_close(const tw_close_ev *event) {
     made.http_status = event->http_status;
     made.phase.assign(event->phase.ptr, event->phase.len);
     made.sys = event->error ? event->error->sys : 0;
-    made.tls_reason.assign(event->tls_reason.ptr, event->tls_reason.len);
+    made.error_kind.assign(event->error_kind.ptr, event->error_kind.len);
     made.http_reason.assign(event->http_reason.ptr, event->http_reason.len);
     made.http_body.assign(static_cast<const char *>(event->http_body), event->http_body_len);
     for (std::size_t i = 0; i < event->attempts_len; i++) {

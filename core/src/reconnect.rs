@@ -78,9 +78,8 @@ pub struct Loss {
     pub open_for: Duration,
 }
 
-impl Loss {
-    /// How a connection ended that had been open for so long.
-    pub fn new(close: &CloseEvent, open_for: Duration) -> Self {
+impl From<&CloseEvent> for Loss {
+    fn from(close: &CloseEvent) -> Self {
         let error = close.error.as_ref();
         let http = error.and_then(Error::http);
         Self {
@@ -88,10 +87,12 @@ impl Loss {
             error: error.map(Error::code),
             status: http.map(|reply| reply.status),
             retry_after: http.and_then(|reply| retry_after(reply.headers.get("retry-after")?)),
-            open_for,
+            open_for: close.open_for,
         }
     }
+}
 
+impl Loss {
     /// Whether another try may end better, as [`Reconnect`] lists it.
     pub fn is_worth_a_retry(&self) -> bool {
         if let Some(status) = self.status {

@@ -44,10 +44,11 @@ pub struct tw_close_ev<'a> {
     pub phase: tw_str,
     /// The text of `error`, however long: `phase: cause (detail)`.
     pub error_text: tw_str,
-    /// Why TLS failed, as a word that never changes: `certificate_expired`, `certificate_wrong_name`,
-    /// `certificate_unknown_issuer`, `certificate_pin_mismatch`, `not_tls`, an alert of the peer like
-    /// `alert_unknown_ca` (RFC 8446 section 6), and others. Empty if it did not.
-    pub tls_reason: tw_str,
+    /// What went wrong as a word that never changes, more precise than the code of `error`: `status`,
+    /// `wrong_accept`, `too_many_redirects`, `proxy_rejected`, `certificate_expired`, `alert_unknown_ca`
+    /// (an alert of the peer, RFC 8446 section 6), `heartbeat_timeout`, `ended`, and many more. Empty if
+    /// nothing did.
+    pub error_kind: tw_str,
     /// The reason phrase that came with `http_status`.
     pub http_reason: tw_str,
     /// Header fields that came with `http_status`, or NULL; see tw_header.
@@ -137,7 +138,7 @@ pub(crate) struct Ending<'a> {
     reason: Text,
     phase: Text,
     error_text: Text,
-    tls_reason: Text,
+    kind: Text,
     http_reason: Text,
     _texts: Vec<[Text; 2]>,
     attempts: Vec<tw_attempt>,
@@ -164,7 +165,7 @@ impl<'a> Ending<'a> {
             reason: Text::new(&close.reason),
             phase: Text::new(error.map_or("", |error| error.phase().as_str())),
             error_text: Text::new(&error.map(ToString::to_string).unwrap_or_default()),
-            tls_reason: Text::new(error.and_then(Error::tls_reason).unwrap_or_default()),
+            kind: Text::new(error.map_or("", Error::kind)),
             http_reason: Text::new(http.map_or("", |reply| &reply.reason)),
             attempts: attempts.collect(),
             _texts: texts,
@@ -188,7 +189,7 @@ impl<'a> Ending<'a> {
             http_status: http.map_or(0, |reply| reply.status.into()),
             phase: self.phase.as_str(),
             error_text: self.error_text.as_str(),
-            tls_reason: self.tls_reason.as_str(),
+            error_kind: self.kind.as_str(),
             http_reason: self.http_reason.as_str(),
             http_headers: self.headers.as_ref().map_or(ptr::null(), ptr::from_ref),
             http_body: body.as_ptr().cast(),

@@ -59,26 +59,31 @@ impl Follow {
     }
 
     fn redirect(&mut self, reply: &HttpReply) -> Result<(), Error> {
-        let refused = |cause: String| Error::refused(cause, reply);
+        let refused = |kind, cause: String| Error::refused(kind, cause, reply);
         let Some(location) = reply.headers.get("location") else {
-            return Err(refused("a redirect without a Location".to_owned()));
+            return Err(refused(
+                "redirect_without_location",
+                "a redirect without a Location".to_owned(),
+            ));
         };
         if self.redirects == self.options.max_redirects {
             let limit = self.options.max_redirects;
-            return Err(refused(format!(
-                "over {limit} redirects, now to {location:?} (option: max_redirects)"
-            )));
+            let cause =
+                format!("over {limit} redirects, now to {location:?} (option: max_redirects)");
+            return Err(refused("too_many_redirects", cause));
         }
         let from = &self.options.target;
         let to = from.join(location).map_err(|error| {
-            refused(format!("a redirect to {location:?} cannot be followed: {error}"))
+            let cause = format!("a redirect to {location:?} cannot be followed: {error}");
+            refused("bad_redirect", cause)
         })?;
         if from.secure && !to.secure {
             let cause = "a redirect from wss to ws is not followed: it would give up encryption";
-            return Err(refused(cause.to_owned()));
+            return Err(refused("insecure_redirect", cause.to_owned()));
         }
         if to.unix.is_some() && to.unix != from.unix {
-            return Err(refused("a redirect to a Unix socket is not followed".to_owned()));
+            let cause = "a redirect to a Unix socket is not followed";
+            return Err(refused("bad_redirect", cause.to_owned()));
         }
         self.redirects += 1;
         self.go_to(to);

@@ -9,34 +9,30 @@ use super::handler::{CloseEvent, Retry};
 use super::link::{Connection, Link, Phase};
 use crate::client::ClientOptions;
 use crate::proto::receiver::Receiver;
-use crate::reconnect::{Backoff, Loss};
+use crate::reconnect::Backoff;
 
 /// What a connection needs to be made again.
 pub(crate) struct Again {
     options: ClientOptions,
     backoff: Backoff,
-    opened_at: Option<Instant>,
     /// Connections that were made after the first one.
     reconnects: u32,
 }
 
 impl Again {
     pub(crate) fn new(options: ClientOptions, backoff: Backoff) -> Self {
-        Self { options, backoff, opened_at: None, reconnects: 0 }
+        Self { options, backoff, reconnects: 0 }
     }
 
     /// A connection was made. The number is of those that had been made before.
-    pub(crate) fn opened(&mut self, now: Instant) -> u32 {
+    pub(crate) fn opened(&mut self) -> u32 {
         let before = self.reconnects;
         self.reconnects = before.saturating_add(1);
-        self.opened_at = Some(now);
         before
     }
 
-    fn judge(&mut self, close: &CloseEvent, now: Instant) -> Retry {
-        let opened_at = self.opened_at.take();
-        let open_for = opened_at.map(|at| now.saturating_duration_since(at)).unwrap_or_default();
-        let delay = self.backoff.after(&Loss::new(close, open_for));
+    fn judge(&mut self, close: &CloseEvent) -> Retry {
+        let delay = self.backoff.after(&close.into());
         Retry { attempt: self.backoff.attempts(), delay }
     }
 }
@@ -44,14 +40,14 @@ impl Again {
 impl Dispatch<'_> {
     /// The connection is over: it comes back or is buried.
     pub(crate) fn part(&mut self, mut conn: Box<Connection>) {
+        self.core.refresh_now();
         let link = &mut conn.link;
         let Some(mut again) = link.again.take() else { return self.core.bury(conn, None) };
-        let event = link.close_event();
+        let event = link.close_event(self.core.now);
         if link.flags.given_up || self.core.shutting_down {
             return self.core.bury(conn, Some(event));
         }
-        self.core.refresh_now();
-        let mut retry = again.judge(&event, self.core.now);
+        let mut retry = again.judge(&event);
         link.restart();
         let (id, index) = (link.id, link.endpoint.index);
         let done = self.handlers.call(self.core, index, |handler, core| {

@@ -341,6 +341,7 @@ impl Core {
     /// Takes a connection out of the loop; its application is told at the end of the turn, of `event`
     /// if that is known already.
     pub(crate) fn bury(&mut self, mut conn: Box<Connection>, event: Option<CloseEvent>) {
+        let now = self.now;
         let link = &mut conn.link;
         let id = link.id;
         link.publish();
@@ -358,7 +359,7 @@ impl Core {
             id,
             endpoint: Arc::clone(&link.endpoint),
             announced: link.flags.announced,
-            event: event.unwrap_or_else(|| link.close_event()),
+            event: event.unwrap_or_else(|| link.close_event(now)),
         });
         drop(conn);
         self.retry_accepts();

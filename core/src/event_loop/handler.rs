@@ -118,6 +118,8 @@ pub struct CloseEvent {
     pub tag: u64,
     /// Payload bytes that were sent by the application and not taken by the system.
     pub unsent: u64,
+    /// How long it was open; zero if it never was.
+    pub open_for: Duration,
 }
 
 /// A server's answer to an opening handshake.

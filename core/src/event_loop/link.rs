@@ -52,6 +52,7 @@ pub(crate) struct Link {
     pub(crate) tag: u64,
     /// Until the connection is open, or, when it is refused, until its stream must have ended.
     pub(crate) opening_deadline: Option<Instant>,
+    opened_at: Option<Instant>,
     /// The connection's live entry in the heap of deadlines.
     pub(crate) scheduled: Option<Instant>,
     /// Payload bytes of this connection in `shared.buffered` that this thread put there.
@@ -131,6 +132,7 @@ impl Link {
             again: None,
             held: Vec::new(),
             tag: 0,
+            opened_at: None,
             scheduled: None,
             published: 0,
             flags: Flags::default(),
@@ -151,6 +153,7 @@ impl Link {
         self.session = Session::new(self.endpoint.role, now, &self.endpoint.tuning);
         *self.session.queue_mut() = queue;
         self.phase = Phase::Open;
+        self.opened_at = Some(now);
         self.flags.announced = true;
         self.shared.set_ready_state(ReadyState::Open);
     }
@@ -441,7 +444,9 @@ impl Link {
     }
 
     /// The last word about this connection.
-    pub(crate) fn close_event(&mut self) -> CloseEvent {
+    pub(crate) fn close_event(&mut self, now: Instant) -> CloseEvent {
+        let open_for = self.opened_at.map(|at| now.saturating_duration_since(at));
+        let open_for = open_for.unwrap_or_default();
         let unsent = self.shared.buffered();
         let error = self.error.take().map(|error| *error);
         if !self.is_open() {
@@ -454,6 +459,7 @@ impl Link {
                 error: Some(error),
                 tag: self.tag,
                 unsent,
+                open_for,
             };
         }
         let outcome = self.session.outcome();
@@ -464,6 +470,7 @@ impl Link {
             error: error.or_else(|| outcome.failure.map(Error::from)),
             tag: self.tag,
             unsent,
+            open_for,
         }
     }
 

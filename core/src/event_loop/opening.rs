@@ -129,14 +129,13 @@ impl Dispatch<'_> {
             remote: link.remote_addr(),
         });
         let shared = Arc::clone(&link.shared);
-        let now = self.core.now;
         let opening = Opening {
             url: shared.url(),
             protocol: settled.protocol,
             extensions: settled.extensions,
             headers,
             remote: shared.facts().and_then(|facts| facts.remote),
-            reconnects: link.again.as_mut().map_or(0, |again| again.opened(now)),
+            reconnects: link.again.as_mut().map_or(0, |again| again.opened()),
         };
         let done = self.handlers.call(self.core, link.endpoint.index, |handler, core| {
             handler.on_open(&mut Socket::new(core, link), &opening);

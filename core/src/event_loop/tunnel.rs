@@ -85,7 +85,8 @@ impl Dispatch<'_> {
             Ok((used, Progress::Open)) if used < input.len() => {
                 // The server speaks second, in TLS and in HTTP: these bytes are not its.
                 let cause = "the proxy sent more than its answer";
-                link.fail(Error::new(ErrorPhase::Proxy, ErrorCode::Proxy, cause));
+                let error = Error::new(ErrorPhase::Proxy, ErrorCode::Proxy, cause);
+                link.fail(error.of_kind("proxy_malformed"));
                 input.len()
             }
             Ok((used, step @ (Progress::Open | Progress::Reconnect))) => {

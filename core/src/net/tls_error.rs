@@ -17,7 +17,7 @@ pub struct TlsError(Box<Reason>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Reason {
-    name: Cow<'static, str>,
+    kind: Cow<'static, str>,
     text: Cow<'static, str>,
     is_certificate: bool,
 }
@@ -31,23 +31,23 @@ impl TlsError {
     /// The reason as a word that never changes: `certificate_expired`, `alert_unknown_ca` for an alert
     /// of the peer (RFC 8446 section 6, by its name there), `not_tls`, and others; `tls` where there
     /// is no word for it.
-    pub fn name(&self) -> &str {
-        &self.0.name
+    pub fn kind(&self) -> &str {
+        &self.0.kind
     }
 
     pub(crate) fn new(text: impl Into<Cow<'static, str>>) -> Self {
         Self::named("tls", text)
     }
 
-    fn named(name: impl Into<Cow<'static, str>>, text: impl Into<Cow<'static, str>>) -> Self {
-        Self(Box::new(Reason { name: name.into(), text: text.into(), is_certificate: false }))
+    fn named(kind: impl Into<Cow<'static, str>>, text: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Reason { kind: kind.into(), text: text.into(), is_certificate: false }))
     }
 
     pub(crate) fn certificate(
-        name: impl Into<Cow<'static, str>>,
+        kind: impl Into<Cow<'static, str>>,
         text: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self(Box::new(Reason { name: name.into(), text: text.into(), is_certificate: true }))
+        Self(Box::new(Reason { kind: kind.into(), text: text.into(), is_certificate: true }))
     }
 
     /// Says first where it happened, for instance in which file.
@@ -312,9 +312,9 @@ mod tests {
             (AlertDescription::UnrecognisedName, "alert_unrecognized_name"),
         ] {
             let error = TlsError::from(Cause::AlertReceived(alert));
-            assert_eq!(error.name(), name);
-            assert_eq!(error.clone().in_place("x").name(), name);
+            assert_eq!(error.kind(), name);
+            assert_eq!(error.clone().in_place("x").kind(), name);
         }
-        assert_eq!(TlsError::new("x").name(), "tls");
+        assert_eq!(TlsError::new("x").kind(), "tls");
     }
 }
