@@ -39,6 +39,7 @@ impl WebSocket {
         let this = slf.get();
         let Some(connection) = this.connection() else { return };
         connection.finish();
+        let _ = this.loss.set(close.into());
         let opened = connection.was_opened();
         let error = match (connection.take_overflow(), &close.error) {
             (Some((buffered, limit)), _) => Some(overflow(py, buffered, limit)),

@@ -16,12 +16,19 @@ pub(crate) fn exception<'py>(
         let headers: Vec<(&str, &str)> = reply.headers.iter().collect();
         (reply.status, reply.reason.as_str(), headers, PyBytes::new(py, &reply.body))
     });
+    let attempts: Vec<_> = error
+        .attempts()
+        .iter()
+        .map(|attempt| (attempt.address(), attempt.cause(), attempt.os_error()))
+        .collect();
     python::exception_from_core(py)?.call1((
         error.code() as u8,
         error.phase().as_str(),
+        error.kind(),
         error.to_string(),
         error.os_error(),
         response,
+        attempts,
         opened,
     ))
 }

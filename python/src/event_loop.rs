@@ -96,17 +96,23 @@ impl Loop {
         turned
     }
 
-    /// Turns until nothing is left or, if given, `ws` is closed. The interpreter lock is given up
-    /// while there is nothing to do.
-    #[pyo3(signature = (ws = None))]
-    fn run(&self, py: Python<'_>, ws: Option<&Bound<'_, WebSocket>>) -> PyResult<()> {
+    /// Turns until nothing is left or, if given, `ws` is closed or, with `opening`, not connecting any
+    /// more. The interpreter lock is given up while there is nothing to do.
+    #[pyo3(signature = (ws = None, opening = false))]
+    fn run(
+        &self,
+        py: Python<'_>,
+        ws: Option<&Bound<'_, WebSocket>>,
+        opening: bool,
+    ) -> PyResult<()> {
+        let is_over = |ws: &WebSocket| ws.is_closed() || opening && !ws.is_connecting();
         self.driven.store(true, Ordering::Relaxed);
         loop {
             let Some(mut event_loop) = self.driver.checkout() else {
                 let text = "run() is at work already: do not call it in an event handler";
                 return Err(PyRuntimeError::new_err(text));
             };
-            if event_loop.is_idle() || ws.is_some_and(|ws| ws.get().is_closed()) {
+            if event_loop.is_idle() || ws.is_some_and(|ws| is_over(ws.get())) {
                 self.driver.checkin(event_loop);
                 return Ok(());
             }

@@ -3,21 +3,40 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
-use tightwire::{CloseEvent, ConnId, Context, Handler, Message, Opening, Socket};
+use tightwire::{
+    CloseEvent, ConnId, Context, Error, Handler, Headers, Message, Opening, Phase, Socket,
+};
 
 use crate::connection::Connection;
 use crate::current::lend;
 use crate::driver::Driver;
+use crate::python;
 use crate::socket::WebSocket;
 
 /// The callbacks of one client. Keeps its socket alive as long as the core has the connection.
 pub(crate) struct ClientHandler {
     pub(crate) ws: Py<WebSocket>,
+    /// Wants to know of the cookies that the server sets.
+    pub(crate) jar: Option<Py<PyAny>>,
+}
+
+impl ClientHandler {
+    /// Gives the fields of the server's answer to the jar.
+    fn keep_cookies(&self, py: Python<'_>, headers: &Headers) {
+        let (Some(jar), Some(connection)) = (&self.jar, self.ws.get().connection()) else { return };
+        let fields: Vec<(&str, &str)> = headers.iter().collect();
+        let stored = python::store_cookies(py)
+            .and_then(|store| store.call1((jar, connection.remote().url(), fields)));
+        if let Err(error) = stored {
+            connection.driver().report(py, error, self.ws.bind(py).as_any(), jar.bind(py));
+        }
+    }
 }
 
 impl Handler for ClientHandler {
-    fn on_open(&mut self, ws: &mut Socket<'_>, _: &Opening<'_>) {
+    fn on_open(&mut self, ws: &mut Socket<'_>, opening: &Opening<'_>) {
         Python::attach(|py| {
+            self.keep_cookies(py, opening.headers);
             let socket = self.ws.bind(py);
             if let Some(connection) = socket.get().connection() {
                 lend(connection.driver(), &mut ws.context(), || WebSocket::fire_open(socket));
@@ -30,7 +49,14 @@ impl Handler for ClientHandler {
     }
 
     fn on_close(&mut self, context: &mut Context<'_>, _: ConnId, close: &CloseEvent) {
-        Python::attach(|py| bury(context, self.ws.bind(py), close));
+        Python::attach(|py| {
+            // A proxy's answer sets none.
+            let error = close.error.as_ref().filter(|error| error.phase() == Phase::Upgrade);
+            if let Some(reply) = error.and_then(Error::http) {
+                self.keep_cookies(py, &reply.headers);
+            }
+            bury(context, self.ws.bind(py), close);
+        });
     }
 }
 

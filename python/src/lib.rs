@@ -4,6 +4,10 @@
 //! of ours is held, and nothing of the core is borrowed but through `current`, while Python code
 //! runs; so every method may be called from every handler.
 
+mod arguments;
+mod auth;
+mod backoff;
+mod client;
 mod connection;
 mod convert;
 mod current;
@@ -38,6 +42,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<event::MessageEvent>()?;
     module.add_class::<event::CloseEvent>()?;
     module.add_class::<event::ErrorEvent>()?;
+    module.add_class::<auth::Auth>()?;
+    module.add_class::<backoff::Backoff>()?;
     module.add_class::<event_loop::Loop>()?;
     module.add_class::<server::Server>()?;
     module.add_class::<socket::WebSocket>()?;

@@ -144,7 +144,7 @@ fn deflate(value: Option<&Bound<'_, PyAny>>) -> PyResult<Deflate> {
     })
 }
 
-fn duration(argument: &str, seconds: Option<f64>) -> PyResult<Option<Duration>> {
+pub(crate) fn duration(argument: &str, seconds: Option<f64>) -> PyResult<Option<Duration>> {
     let Some(seconds) = seconds else { return Ok(None) };
     match Duration::try_from_secs_f64(seconds) {
         Ok(duration) if !duration.is_zero() => Ok(Some(duration)),

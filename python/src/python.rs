@@ -41,6 +41,24 @@ pub(crate) fn coroutine_type(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     TYPE.import(py, "types", "CoroutineType")
 }
 
+/// `closed(ws)`: a coroutine that ends when the socket is closed.
+pub(crate) fn closed(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    FUNCTION.import(py, LOOPS, "closed")
+}
+
+/// `header(cookies, url)`: the value of `Cookie`.
+pub(crate) fn cookie_header(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    FUNCTION.import(py, "tightwire._cookies", "header")
+}
+
+/// `store(jar, url, headers)`: the cookies that an answer sets.
+pub(crate) fn store_cookies(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    FUNCTION.import(py, "tightwire._cookies", "store")
+}
+
 /// `tightwire.Stats`.
 pub(crate) fn stats_class(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();

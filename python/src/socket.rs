@@ -8,18 +8,19 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 use tightwire::proto::close::check_close;
-use tightwire::{ClientOptions, CloseError, ReadyState, SendError};
+use tightwire::{ClientOptions, CloseError, Loss, ReadyState, SendError};
 
+use crate::arguments::{close_code, listener_options};
+use crate::client::{self, Keywords};
 use crate::connection::{Connection, Sent};
 use crate::convert::{Payload, text_of};
-use crate::error::{describe, named, raise, syntax};
+use crate::error::{named, raise, syntax};
 use crate::event::{Event, Name};
 use crate::event_loop::Loop;
 use crate::handler::ClientHandler;
 use crate::listeners::Listeners;
 use crate::options::{self, Heartbeat, Limits};
 use crate::python;
-use crate::tls::{ClientChoice, client_choice};
 
 /// The values of `binaryType`.
 const BINARY_TYPES: [&str; 2] = ["blob", "arraybuffer"];
@@ -32,6 +33,8 @@ pub(crate) struct WebSocket {
     binary_type: AtomicU8,
     pub(crate) error: Mutex<Option<Py<PyAny>>>,
     pub(crate) close_event: Mutex<Option<Py<PyAny>>>,
+    /// How it ended.
+    pub(crate) loss: OnceLock<Loss>,
 }
 
 impl WebSocket {
@@ -42,6 +45,7 @@ impl WebSocket {
             binary_type: AtomicU8::new(0),
             error: Mutex::new(None),
             close_event: Mutex::new(None),
+            loss: OnceLock::new(),
         }
     }
 
@@ -59,6 +63,16 @@ impl WebSocket {
         self.connection.get().is_none_or(|connection| connection.ready_state() == closed)
     }
 
+    pub(crate) fn is_connecting(&self) -> bool {
+        let connecting = ReadyState::Connecting as u8;
+        self.connection.get().is_some_and(|connection| connection.ready_state() == connecting)
+    }
+
+    /// How it ended, once it has.
+    pub(crate) fn loss(&self) -> Loss {
+        self.loss.get().cloned().unwrap_or_default()
+    }
+
     fn started(&self) -> PyResult<&Connection> {
         self.connection
             .get()
@@ -74,9 +88,14 @@ impl WebSocket {
         self.listeners.set_attribute(name, callback);
     }
 
-    fn connect(slf: &Bound<'_, Self>, options: &ClientOptions, r#loop: &Loop) -> PyResult<()> {
+    fn connect(
+        slf: &Bound<'_, Self>,
+        options: &ClientOptions,
+        jar: Option<Py<PyAny>>,
+        r#loop: &Loop,
+    ) -> PyResult<()> {
         let py = slf.py();
-        let handler = ClientHandler { ws: slf.clone().unbind() };
+        let handler = ClientHandler { ws: slf.clone().unbind(), jar };
         let connected = r#loop.with(py, |context| {
             let id = context.connect(options, Box::new(handler))?;
             Ok(context.remote(id))
@@ -109,9 +128,10 @@ impl WebSocket {
     }
 
     #[pyo3(signature = (
-        url, protocols = None, *, headers = None, origin = None, tls = None, timeout = 10.0,
-        close_timeout = 5.0, heartbeat = (20.0, 20.0), limits = None, compression = None,
-        proxy = None, local_address = None, sock = None, r#loop = None
+        url, protocols = None, *, headers = None, origin = None, auth = None, cookies = None,
+        max_redirects = 0, tls = None, timeout = 10.0, close_timeout = 5.0, heartbeat = (20.0, 20.0),
+        limits = None, compression = None, proxy = None, local_address = None, sock = None,
+        r#loop = None
     ))]
     #[expect(clippy::too_many_arguments, reason = "the keywords of a constructor")]
     fn __init__(
@@ -120,6 +140,9 @@ impl WebSocket {
         protocols: Option<&Bound<'_, PyAny>>,
         headers: Option<&Bound<'_, PyAny>>,
         origin: Option<String>,
+        auth: Option<&Bound<'_, PyAny>>,
+        cookies: Option<&Bound<'_, PyAny>>,
+        max_redirects: u32,
         tls: Option<&Bound<'_, PyAny>>,
         timeout: Option<f64>,
         close_timeout: Option<f64>,
@@ -136,39 +159,23 @@ impl WebSocket {
             return Err(PyRuntimeError::new_err("WebSocket.__init__ was called twice"));
         }
         let url = text_of(url)?;
-        let mut client =
-            ClientOptions::new(&url).map_err(|error| syntax(py, describe("url", &error)))?;
-        for protocol in options::protocols(py, protocols)? {
-            client = client.protocol(protocol);
-        }
-        for (name, value) in options::headers(headers)? {
-            client = client.header(name, value);
-        }
-        if let Some(origin) = origin {
-            client = client.origin(origin);
-        }
-        if let ClientChoice::Settings(tls) = client_choice(tls)? {
-            client = client.tls(tls.get().client(py)?);
-            if let Some(name) = &tls.get().server_name {
-                client = client.tls_name(name);
-            }
-        }
-        if let Some(sock) = sock {
-            client = client.socket(options::descriptor(sock)?);
-        }
-        if let Some(address) = options::local_address(local_address)? {
-            client = client.bind_address(address);
-        }
-        // What the environment says is not for a socket that is connected already.
-        if proxy.is_some() || sock.is_none() {
-            if let Some(proxy) = options::proxy(py, &url, proxy)? {
-                client = client.proxy(proxy);
-            }
-        }
+        let keywords = Keywords {
+            protocols,
+            headers,
+            origin,
+            auth,
+            cookies,
+            max_redirects,
+            tls,
+            proxy,
+            local_address,
+            sock,
+        };
+        let jar = client::jar(cookies)?;
         let tuning = options::tuning(timeout, close_timeout, heartbeat, limits, compression)?;
-        let client = client.tuning(tuning);
+        let client = keywords.options(py, &url, tuning)?;
         let current = python::current_loop(py)?.call1((r#loop,))?;
-        Self::connect(slf, &client, current.cast::<Loop>()?.get())
+        Self::connect(slf, &client, jar, current.cast::<Loop>()?.get())
     }
 
     /// The URL as browsers write it; for a server's socket the one that the client asked for.
@@ -199,6 +206,12 @@ impl WebSocket {
         let stats = self.started()?.remote().deflate_stats();
         let counts = (stats.sent, stats.sent_compressed, stats.received, stats.received_compressed);
         python::stats_class(py)?.call1(counts)
+    }
+
+    /// Seconds that the last answered ping took; None before there was one.
+    #[getter]
+    fn latency(&self) -> PyResult<Option<f64>> {
+        Ok(self.started()?.remote().latency().map(|latency| latency.as_secs_f64()))
     }
 
     /// `CONNECTING`, `OPEN`, `CLOSING` or `CLOSED`.
@@ -235,6 +248,13 @@ impl WebSocket {
     fn error(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         let error = self.error.lock().unwrap_or_else(PoisonError::into_inner);
         error.as_ref().map(|error| error.clone_ref(py))
+    }
+
+    /// The last event, once it is fired.
+    #[getter]
+    fn close_event(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let event = self.close_event.lock().unwrap_or_else(PoisonError::into_inner);
+        event.as_ref().map(|event| event.clone_ref(py))
     }
 
     /// Address and port of the peer; `None` before the connection is open.
@@ -429,8 +449,12 @@ impl WebSocket {
             }
             python::run_loop(py)?.call1((slf,))?;
         }
-        let event = this.close_event.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(event.as_ref().map(|event| event.clone_ref(py)))
+        Ok(this.close_event(py))
+    }
+
+    /// Ends when the socket is closed; returns its close event.
+    fn closed<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        python::closed(slf.py())?.call1((slf,))
     }
 
     fn __await__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
@@ -464,38 +488,4 @@ impl WebSocket {
             drop(old);
         }
     }
-}
-
-/// A code that the application may close with: the standard's, or for a server the protocol's.
-fn close_code(code: &Bound<'_, PyAny>, accepted: bool) -> PyResult<u16> {
-    let py = code.py();
-    let wrong = || PyTypeError::new_err("code: an int or None expected");
-    if !code.is_instance_of::<pyo3::types::PyInt>() {
-        return Err(wrong());
-    }
-    let legal = |code: u16| match accepted {
-        true => check_close(Some(code), "").is_ok(),
-        false => matches!(code, 1000 | 3000..=4999),
-    };
-    match code.extract::<u16>() {
-        Ok(code) if legal(code) => Ok(code),
-        _ => {
-            let range = if accepted { "1000-1003, 1007-1014" } else { "1000" };
-            let text = format!("code: {code} is not {range} or 3000-4999");
-            Err(named(py, "InvalidAccessError", text))
-        }
-    }
-}
-
-/// The third argument of `addEventListener`: a bool is `capture`, a mapping has both.
-fn listener_options(options: Option<&Bound<'_, PyAny>>) -> PyResult<(bool, bool)> {
-    let Some(options) = options else { return Ok((false, false)) };
-    if let Ok(options) = options.cast::<PyDict>() {
-        let flag = |name: &str| match options.get_item(name)? {
-            Some(value) => value.is_truthy(),
-            None => Ok(false),
-        };
-        return Ok((flag("capture")?, flag("once")?));
-    }
-    Ok((options.is_truthy()?, false))
 }

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncGenerator, Coroutine
 
-    from ._native import Event
+    from ._native import CloseEvent, Event
 
 _Handler = TypeVar("_Handler", bound="Callable[..., object]")
 
@@ -171,7 +171,12 @@ def run_socket(ws: WebSocket) -> None:
     _run(ws)
 
 
-def _run(ws: WebSocket | None) -> None:
+def run_until_open(ws: WebSocket) -> None:
+    """Drives the loop of this thread until `ws` is open, or closed."""
+    _run(ws, opening=True)
+
+
+def _run(ws: WebSocket | None, opening: bool = False) -> None:
     if _running() is not None:
         raise RuntimeError(
             "the running asyncio loop drives the sockets of this thread: await something instead"
@@ -179,7 +184,7 @@ def _run(ws: WebSocket | None) -> None:
     loop: Loop | None = getattr(_own, "loop", None)
     if loop is None:
         return
-    loop.run(ws)
+    loop.run(ws, opening)
     if loop.idle:
         release(loop)
 
@@ -244,6 +249,25 @@ async def opened(ws: WebSocket) -> WebSocket:
     if ws.error is not None:
         raise ws.error
     return ws
+
+
+async def closed(ws: WebSocket) -> CloseEvent | None:
+    """What `await ws.closed()` waits for."""
+    import asyncio
+
+    if ws.readyState != ws.CLOSED or ws.close_event is None:
+        future = asyncio.get_running_loop().create_future()
+
+        def settle(event: Event) -> None:
+            if not future.done():
+                future.set_result(None)
+
+        ws.addEventListener("close", settle)
+        try:
+            await future
+        finally:
+            ws.removeEventListener("close", settle)
+    return ws.close_event
 
 
 def decorator(ws: WebSocket, type: str) -> Callable[[_Handler], _Handler]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from http.cookiejar import CookieJar
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from os import PathLike
 from types import TracebackType
@@ -12,6 +13,8 @@ from ._options import Stats
 from .exceptions import WebSocketError
 
 __all__ = [
+    "Auth",
+    "Backoff",
     "CloseEvent",
     "ErrorEvent",
     "Event",
@@ -33,6 +36,33 @@ _Compression: TypeAlias = (
 )
 _EventType: TypeAlias = Literal["open", "message", "error", "close"]
 _Handler = TypeVar("_Handler", bound=Callable[..., object])
+
+@final
+class Auth:
+    """How a client logs in to a server. Never shown in an error, a log or its `repr`."""
+
+    @staticmethod
+    def basic(user: str, password: str) -> Auth:
+        """User and password with the first request (RFC 7617). Over `ws:` everyone on the way can read
+        them."""
+    @staticmethod
+    def bearer(token: str) -> Auth:
+        """A token with the first request (RFC 6750)."""
+    @staticmethod
+    def digest(user: str, password: str) -> Auth:
+        """A proof of the password, which is not itself sent, for a server that asks for one with 401
+        (RFC 7616): a second request follows the first, on a new connection."""
+
+@final
+class Backoff:
+    """The attempts of one client. Internal; `tightwire.reconnect` has one."""
+
+    def __new__(
+        cls, initial: float, max: float, reset_after: float, max_attempts: int | None
+    ) -> Self: ...
+    def after(self, ws: WebSocket, wanted: bool = False) -> float | None:
+        """Seconds to wait after `ws`, which is closed, or None to give up. `wanted`: whatever it was
+        closed with, the application wants another."""
 
 @disjoint_base
 class Event:
@@ -208,6 +238,12 @@ class WebSocket:
         protocols: The subprotocols to ask for. The server must choose one of them.
         headers: More header fields for the request.
         origin: The `Origin` to send; none by default.
+        auth: `Auth`, or user and password for `Auth.basic`. A header `Authorization` comes before it, and
+            both before user and password in the URL.
+        cookies: A `http.cookiejar.CookieJar`, which also keeps what the server sets, or a mapping.
+        max_redirects: Redirects to follow, all within `timeout`; 0: one is an error. Never from `wss` to
+            `ws`. To another scheme, host or port go neither `auth` nor cookies nor the header
+            `Authorization`.
         tls: Trust and keys for `wss:`. None or True: what the system trusts.
         timeout: Seconds until the connection must be open. None: no limit.
         close_timeout: Seconds that the peer has to answer our Close. None: no limit.
@@ -256,6 +292,9 @@ class WebSocket:
         *,
         headers: _Headers | None = None,
         origin: str | None = None,
+        auth: Auth | tuple[str, str] | None = None,
+        cookies: CookieJar | Mapping[str, str] | None = None,
+        max_redirects: int = 0,
         tls: TLS | Literal[True] | None = None,
         timeout: float | None = 10.0,
         close_timeout: float | None = 5.0,
@@ -280,6 +319,10 @@ class WebSocket:
     def stats(self) -> Stats:
         """What compression came to so far; zeros without it. Stays after the connection is over."""
     @property
+    def latency(self) -> float | None:
+        """Seconds that the last ping took that was answered, the heartbeat's or one of `ping`; None
+        before there was one."""
+    @property
     def readyState(self) -> int:
         """CONNECTING, OPEN, CLOSING or CLOSED."""
     @property
@@ -295,6 +338,9 @@ class WebSocket:
     @property
     def error(self) -> WebSocketError | None:
         """Why the connection failed, once it has."""
+    @property
+    def close_event(self) -> CloseEvent | None:
+        """The last event, once it is fired."""
     @property
     def remote_address(self) -> tuple[str, int] | None:
         """Address and port of the peer; None before the connection is open."""
@@ -327,6 +373,8 @@ class WebSocket:
             SyntaxError: (`tightwire.SyntaxError`) The reason is too long.
             TypeError: A code that is no `int`, or a reason that is no `str`.
         """
+    async def closed(self) -> CloseEvent | None:
+        """Waits in asyncio until the socket is closed; its close event."""
     def ping(self, data: str | Buffer | None = None) -> None:
         """Sends a ping of at most 125 bytes.
 
@@ -484,7 +532,7 @@ class Loop:
     def __new__(cls, host: asyncio.AbstractEventLoop | None = None) -> Self: ...
     def fileno(self) -> int: ...
     def turn(self) -> None: ...
-    def run(self, ws: WebSocket | None = None) -> None: ...
+    def run(self, ws: WebSocket | None = None, opening: bool = False) -> None: ...
     def go_away(self) -> None: ...
     def shutdown(self, grace: float) -> None: ...
     def abandon(self) -> None: ...

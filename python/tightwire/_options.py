@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from ._native import TLS
 
-__all__ = ["Deflate", "Heartbeat", "Limits", "Proxy", "Stats"]
+__all__ = ["Deflate", "Heartbeat", "Limits", "Proxy", "Reconnect", "Stats"]
 
 
 class Deflate(NamedTuple):
@@ -63,6 +63,23 @@ class Proxy(NamedTuple):
     """`http://user:password@host:port`, `https://...`, `socks5://...` or `socks5h://...`."""
     tls: TLS | None = None
     """Trust and keys for an `https://` proxy; None: what the system trusts."""
+
+
+class Reconnect(NamedTuple):
+    """How long `reconnect` waits before the next attempt. All times are in seconds.
+
+    The wait before the nth attempt in a row is a random time of at most `initial` doubled n times and
+    of at most `max`, so that the clients of a server that was restarted do not come all at once.
+    """
+
+    initial: float = 0.25
+    """The most that the first wait may take."""
+    max: float = 30.0
+    """The most that any wait may take."""
+    reset_after: float = 60.0
+    """A connection that was open for so long makes the next wait a first one again."""
+    max_attempts: int | None = None
+    """Attempts in a row before giving up; None: no limit."""
 
 
 class Limits(NamedTuple):

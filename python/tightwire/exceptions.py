@@ -6,8 +6,10 @@ builtin that fits, so that ``except OSError`` or ``except TimeoutError`` keep wo
 
 from __future__ import annotations
 
+import os
 import socket
 from dataclasses import dataclass
+from typing import NamedTuple
 
 try:
     from ssl import SSLError as _SSLError
@@ -15,25 +17,34 @@ except ImportError:  # a Python without OpenSSL; ours is rustls
     _SSLError = OSError  # type: ignore[assignment,misc]
 
 __all__ = [
+    "Attempt",
     "BufferFull",
     "ConnectError",
     "ConnectionClosedError",
     "DNSError",
     "DOMException",
+    "DecompressionError",
     "HeartbeatTimeout",
     "InvalidAccessError",
     "InvalidArgument",
     "InvalidHandshake",
+    "InvalidHeader",
     "InvalidStateError",
     "InvalidStatus",
     "InvalidUTF8",
+    "InvalidUpgrade",
     "ListenError",
+    "NegotiationError",
     "OpenTimeout",
     "PayloadTooBig",
     "ProtocolError",
+    "ProxyError",
+    "ProxyStatus",
     "Response",
+    "SecurityError",
     "SyntaxError",
     "TLSError",
+    "TooManyRedirects",
     "WebSocketError",
 ]
 
@@ -52,13 +63,31 @@ class Response:
     """What came of the body, cut at 64 KiB."""
 
 
+class Attempt(NamedTuple):
+    """One address that was tried in vain."""
+
+    address: str
+    """The address with its port, or the path of a Unix domain socket."""
+    cause: str
+    """What the system said."""
+    errno: int | None
+    """The number behind it, where there is one."""
+
+
 class WebSocketError(Exception):
     """The base of all exceptions of this package."""
 
     phase: str = "app"
-    """Where it arose: argument, dns, tcp, tls, upgrade, protocol, heartbeat, close, app or system."""
+    """Where it arose: argument, dns, tcp, proxy, tls, upgrade, protocol, heartbeat, close, app or
+    system."""
     code: int = 0
     """A stable number for the kind of error, the same as in the C header; 0 if there is none."""
+    kind: str = ""
+    """What it is as a word that never changes, more precise than `code`: `status`, `wrong_accept`,
+    `certificate_expired`, `alert_unknown_ca`, `heartbeat_timeout`, `ended`, and many more; empty if
+    there is none."""
+    attempts: tuple[Attempt, ...] = ()
+    """The addresses that were tried in vain, in that order, if no connection was made."""
 
 
 class DOMException(WebSocketError):
@@ -136,6 +165,17 @@ class TLSError(ConnectError, _SSLError):
         return str(self.args[0]) if self.args else ""
 
 
+class ProxyError(ConnectError):
+    """The proxy refused, or could not be reached."""
+
+
+class ProxyStatus(ProxyError):
+    """The proxy answered with an HTTP response other than 2xx."""
+
+    response: Response
+    """That response."""
+
+
 class OpenTimeout(ConnectError, TimeoutError):
     """The connection was not open within `timeout`; `phase` tells how far it came."""
 
@@ -149,6 +189,26 @@ class InvalidStatus(InvalidHandshake):
 
     response: Response
     """That response."""
+
+
+class InvalidUpgrade(InvalidHandshake):
+    """The server's 101 does not upgrade to a WebSocket: `Upgrade`, `Connection` or the version of HTTP."""
+
+
+class InvalidHeader(InvalidHandshake):
+    """Another field of the server's 101 is wrong, for example `Sec-WebSocket-Accept`."""
+
+
+class NegotiationError(InvalidHandshake):
+    """The server chose a subprotocol or an extension that was not asked for, or none of them."""
+
+
+class TooManyRedirects(InvalidStatus):
+    """More redirects than `max_redirects`. `response` is the last one."""
+
+
+class SecurityError(InvalidStatus):
+    """A redirect that is never followed: from `wss` to `ws`. `response` is that redirect."""
 
 
 class ConnectionClosedError(WebSocketError, ConnectionError):
@@ -171,11 +231,30 @@ class InvalidUTF8(ProtocolError):
     """The peer sent text that is not UTF-8."""
 
 
+class DecompressionError(ProtocolError):
+    """The peer sent a compressed message that cannot be decompressed."""
+
+
+_BY_KIND: dict[str, type[WebSocketError]] = {
+    "ambiguous_protocol": NegotiationError,
+    "bad_deflate_answer": NegotiationError,
+    "http_version": InvalidUpgrade,
+    "inflate": DecompressionError,
+    "insecure_redirect": SecurityError,
+    "malformed_extensions": InvalidHeader,
+    "missing_connection": InvalidUpgrade,
+    "missing_protocol": NegotiationError,
+    "missing_upgrade": InvalidUpgrade,
+    "too_many_redirects": TooManyRedirects,
+    "unsolicited_extension": NegotiationError,
+    "unsolicited_protocol": NegotiationError,
+    "wrong_accept": InvalidHeader,
+}
 _BY_CODE: dict[int, type[WebSocketError]] = {
     1: InvalidArgument,
     20: DNSError,
     21: ConnectError,
-    22: ConnectError,
+    22: ProxyError,
     23: TLSError,
     24: TLSError,
     25: InvalidHandshake,
@@ -185,7 +264,13 @@ _BY_CODE: dict[int, type[WebSocketError]] = {
 _BEFORE_OPEN = frozenset(("dns", "tcp", "proxy", "tls", "upgrade"))
 
 
-def _class_for(code: int, phase: str, opened: bool, refused: bool) -> type[WebSocketError]:
+def _class_for(code: int, phase: str, kind: str, opened: bool, refused: bool) -> type[WebSocketError]:
+    if kind in _BY_KIND:
+        return _BY_KIND[kind]
+    if code == 12 and phase in _BEFORE_OPEN:
+        return OpenTimeout
+    if phase == "proxy":
+        return ProxyStatus if refused else ProxyError
     if refused:
         return InvalidStatus
     if phase == "system":
@@ -194,8 +279,6 @@ def _class_for(code: int, phase: str, opened: bool, refused: bool) -> type[WebSo
         return PayloadTooBig if phase == "protocol" else InvalidHandshake
     if code == 12 and phase == "heartbeat":
         return HeartbeatTimeout
-    if code == 12 and phase in _BEFORE_OPEN:
-        return OpenTimeout
     if code in (11, 12, 13, 28):
         return ConnectionClosedError if opened else ConnectError
     return _BY_CODE.get(code, WebSocketError)
@@ -204,17 +287,21 @@ def _class_for(code: int, phase: str, opened: bool, refused: bool) -> type[WebSo
 def _from_core(
     code: int,
     phase: str,
+    kind: str,
     text: str,
     errno: int | None,
     response: tuple[int, str, list[tuple[str, str]], bytes] | None,
+    attempts: list[tuple[str, str, int | None]],
     opened: bool,
 ) -> WebSocketError:
     """The exception for an error of the core. `opened`: of a connection that was open before."""
-    error = _class_for(code, phase, opened, response is not None)(text)
-    error.phase = phase
-    error.code = code
-    if errno is not None and isinstance(error, OSError):
-        error.errno = errno
-    if response is not None and isinstance(error, InvalidStatus):
+    error = _class_for(code, phase, kind, opened, response is not None)(text)
+    error.phase, error.code, error.kind = phase, code, kind
+    error.attempts = tuple(Attempt(*attempt) for attempt in attempts)
+    if errno is not None:
+        if isinstance(error, OSError):
+            error.errno = errno
+        error.__cause__ = OSError(errno, os.strerror(errno))
+    if response is not None and isinstance(error, (InvalidStatus, ProxyStatus)):
         error.response = Response(*response)
     return error

@@ -1,0 +1,87 @@
+//! The keyword arguments of a client, put into the core's options.
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use tightwire::{ClientOptions, Tuning};
+
+use crate::auth;
+use crate::error::{describe, syntax};
+use crate::options;
+use crate::python;
+use crate::tls::{ClientChoice, client_choice};
+
+/// What a client is made with, besides its URL and its limits.
+pub(crate) struct Keywords<'a, 'py> {
+    pub(crate) protocols: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) headers: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) origin: Option<String>,
+    pub(crate) auth: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) cookies: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) max_redirects: u32,
+    pub(crate) tls: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) proxy: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) local_address: Option<(String, u16)>,
+    pub(crate) sock: Option<&'a Bound<'py, PyAny>>,
+}
+
+impl Keywords<'_, '_> {
+    /// The core's options for a client of `url`.
+    pub(crate) fn options(
+        self,
+        py: Python<'_>,
+        url: &str,
+        tuning: Tuning,
+    ) -> PyResult<ClientOptions> {
+        let mut client =
+            ClientOptions::new(url).map_err(|error| syntax(py, describe("url", &error)))?;
+        for protocol in options::protocols(py, self.protocols)? {
+            client = client.protocol(protocol);
+        }
+        for (name, value) in options::headers(self.headers)? {
+            client = client.header(name, value);
+        }
+        if let Some(cookies) = self.cookies {
+            let header = python::cookie_header(py)?.call1((cookies, url))?;
+            if let Some(header) = header.extract::<Option<String>>()? {
+                client = client.header("Cookie", header);
+            }
+        }
+        if let Some(origin) = self.origin {
+            client = client.origin(origin);
+        }
+        if let Some(auth) = auth::read(self.auth)? {
+            client = client.auth(auth);
+        }
+        if let ClientChoice::Settings(tls) = client_choice(self.tls)? {
+            client = client.tls(tls.get().client(py)?);
+            if let Some(name) = &tls.get().server_name {
+                client = client.tls_name(name);
+            }
+        }
+        if let Some(sock) = self.sock {
+            client = client.socket(options::descriptor(sock)?);
+        }
+        if let Some(address) = options::local_address(self.local_address)? {
+            client = client.bind_address(address);
+        }
+        // What the environment says is not for a socket that is connected already.
+        if self.proxy.is_some() || self.sock.is_none() {
+            if let Some(proxy) = options::proxy(py, url, self.proxy)? {
+                client = client.proxy(proxy);
+            }
+        }
+        Ok(client.max_redirects(self.max_redirects).tuning(tuning))
+    }
+}
+
+/// The jar that wants to be told of the cookies that the server sets, if there is one.
+pub(crate) fn jar(cookies: Option<&Bound<'_, PyAny>>) -> PyResult<Option<Py<PyAny>>> {
+    let Some(cookies) = cookies else { return Ok(None) };
+    if cookies.hasattr("extract_cookies")? {
+        return Ok(Some(cookies.clone().unbind()));
+    }
+    match cookies.hasattr("items")? {
+        true => Ok(None),
+        false => Err(PyTypeError::new_err("cookies: a CookieJar or a mapping of str expected")),
+    }
+}
