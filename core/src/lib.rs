@@ -68,6 +68,8 @@ pub use event_loop::{
     Remote, Reply, Retry, ServerId, Socket,
 };
 #[cfg(feature = "tls")]
+pub use net::tls_engine::{TlsEngine, TlsFactory};
+#[cfg(feature = "tls")]
 pub use net::tls_error::TlsError;
 #[cfg(feature = "tls")]
 pub use net::trust::{ClientTls, ClientTlsBuilder, ServerTls, ServerTlsBuilder};

@@ -52,9 +52,9 @@ impl Keywords<'_, '_> {
         if let Some(auth) = auth::read(self.auth)? {
             client = client.auth(auth);
         }
-        if let ClientChoice::Settings(tls) = client_choice(self.tls)? {
-            client = client.tls(tls.get().client(py)?);
-            if let Some(name) = &tls.get().server_name {
+        if let Some(ClientChoice { tls, server_name }) = client_choice(self.tls)? {
+            client = client.tls(tls);
+            if let Some(name) = server_name {
                 client = client.tls_name(name);
             }
         }

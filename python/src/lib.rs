@@ -22,6 +22,7 @@ mod options;
 mod python;
 mod server;
 mod socket;
+mod ssl_context;
 mod tls;
 
 use pyo3::prelude::*;

@@ -13,7 +13,7 @@ use tightwire::{Deflate, DeflateMode, Proxy, Tuning};
 
 use crate::convert::text_of;
 use crate::error::{raise, syntax};
-use crate::tls::Tls;
+use crate::tls::client_choice;
 
 /// `tightwire.Limits`: `max_message`, `max_send_buffer`, `max_head` and `max_fields`.
 pub(crate) type Limits = (usize, usize, usize, usize);
@@ -63,13 +63,13 @@ pub(crate) fn proxy(
     if let Ok(url) = value.cast::<PyString>() {
         return legal(Proxy::new(&text_of(url)?)).map(Some);
     }
-    let Ok((url, tls)) = value.extract::<(String, Option<Bound<'_, Tls>>)>() else {
+    let Ok((url, tls)) = value.extract::<(String, Option<Bound<'_, PyAny>>)>() else {
         let text = "proxy: str, Proxy(...), a bool or None expected";
         return Err(PyTypeError::new_err(text));
     };
     let proxy = legal(Proxy::new(&url))?;
-    Ok(Some(match tls {
-        Some(tls) => proxy.tls(tls.get().client(py)?),
+    Ok(Some(match client_choice(tls.as_ref())? {
+        Some(choice) => proxy.tls(choice.tls),
         None => proxy,
     }))
 }

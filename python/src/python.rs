@@ -59,6 +59,18 @@ pub(crate) fn store_cookies(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     FUNCTION.import(py, "tightwire._cookies", "store")
 }
 
+/// `Engine`: TLS by an `ssl.SSLContext`.
+pub(crate) fn tls_engine(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    CLASS.import(py, "tightwire._tls", "Engine")
+}
+
+/// `describe(error)`: what an error of `ssl` says.
+pub(crate) fn tls_describe(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    FUNCTION.import(py, "tightwire._tls", "describe")
+}
+
 /// `tightwire.Stats`.
 pub(crate) fn stats_class(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();

@@ -14,7 +14,7 @@ use crate::handler::{Accepted, ServerHandler};
 use crate::options::{self, Heartbeat, Limits};
 use crate::python;
 use crate::socket::WebSocket;
-use crate::tls::Tls;
+use crate::tls::server_choice;
 
 /// The code of a server that stops (RFC 6455 section 7.4.1).
 const GOING_AWAY: u16 = 1001;
@@ -72,11 +72,11 @@ impl Server {
     }
 
     /// Another certificate for connections from now on. Any thread.
-    fn set_tls(&self, tls: &Bound<'_, Tls>) -> PyResult<()> {
+    fn set_tls(&self, tls: &Bound<'_, PyAny>) -> PyResult<()> {
         let own = self.tls.as_ref().ok_or_else(|| {
             PyValueError::new_err("tls: this server is one for ws:, made without tls")
         })?;
-        own.replace_with(&tls.get().server()?);
+        own.replace_with(&server_choice(tls)?);
         Ok(())
     }
 
@@ -136,8 +136,7 @@ pub(crate) fn serve(
         .origins(options::names("origins", origins)?)
         .hosts(options::names("hosts", hosts)?)
         .tuning(options::tuning(timeout, close_timeout, heartbeat, limits, compression)?);
-    let wrong = |_| PyTypeError::new_err("tls: TLS(...) or None expected");
-    let tls = tls.map(|tls| tls.cast::<Tls>().map_err(wrong)?.get().server()).transpose()?;
+    let tls = tls.map(server_choice).transpose()?;
     if let Some(tls) = &tls {
         server = server.tls(tls.clone());
     }

@@ -11,6 +11,7 @@ use tightwire::{ClientTls, ClientTlsBuilder, ServerTls, ServerTlsBuilder, TlsErr
 
 use crate::error::named;
 use crate::options;
+use crate::ssl_context;
 
 /// Settings of TLS for `wss://`, for clients and servers.
 #[pyclass(frozen, name = "TLS", module = "tightwire")]
@@ -311,23 +312,35 @@ fn identities(value: &Bound<'_, PyAny>) -> PyResult<Vec<Identity>> {
 }
 
 /// What `tls=` of a client says.
-pub(crate) enum ClientChoice<'a, 'py> {
-    /// `None` or `True`: what the system trusts.
-    Default,
-    Settings(&'a Bound<'py, Tls>),
+pub(crate) struct ClientChoice {
+    pub(crate) tls: ClientTls,
+    pub(crate) server_name: Option<String>,
 }
 
-/// `None`, `True` or a [`Tls`].
-pub(crate) fn client_choice<'a, 'py>(
-    tls: Option<&'a Bound<'py, PyAny>>,
-) -> PyResult<ClientChoice<'a, 'py>> {
-    let Some(tls) = tls else { return Ok(ClientChoice::Default) };
+/// A [`Tls`] or an `ssl.SSLContext`; nothing for `None` and `True`, which mean what the system trusts.
+pub(crate) fn client_choice(tls: Option<&Bound<'_, PyAny>>) -> PyResult<Option<ClientChoice>> {
+    let Some(tls) = tls else { return Ok(None) };
     if let Ok(settings) = tls.cast::<Tls>() {
-        return Ok(ClientChoice::Settings(settings));
+        let (tls, server_name) = (settings.get().client(tls.py())?, &settings.get().server_name);
+        return Ok(Some(ClientChoice { tls, server_name: server_name.clone() }));
+    }
+    if let Some(factory) = ssl_context::factory(tls)? {
+        return Ok(Some(ClientChoice { tls: ClientTls::engine(factory), server_name: None }));
     }
     match tls.extract() {
-        Ok(true) => Ok(ClientChoice::Default),
-        _ => Err(PyTypeError::new_err("tls: TLS(...), True or None expected")),
+        Ok(true) => Ok(None),
+        _ => Err(PyTypeError::new_err("tls: TLS(...), an ssl.SSLContext, True or None expected")),
+    }
+}
+
+/// A [`Tls`] with a certificate, or an `ssl.SSLContext`.
+pub(crate) fn server_choice(tls: &Bound<'_, PyAny>) -> PyResult<ServerTls> {
+    if let Ok(settings) = tls.cast::<Tls>() {
+        return settings.get().server();
+    }
+    match ssl_context::factory(tls)? {
+        Some(factory) => Ok(ServerTls::engine(factory)),
+        None => Err(PyTypeError::new_err("tls: TLS(...), an ssl.SSLContext or None expected")),
     }
 }
 

@@ -5,6 +5,7 @@ import socket
 from http.cookiejar import CookieJar
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from os import PathLike
+from ssl import SSLContext
 from types import TracebackType
 from typing import Any, ClassVar, Final, Literal, TypeAlias, TypeVar, final, overload
 from typing_extensions import Buffer, Self, disjoint_base
@@ -244,7 +245,8 @@ class WebSocket:
         max_redirects: Redirects to follow, all within `timeout`; 0: one is an error. Never from `wss` to
             `ws`. To another scheme, host or port go neither `auth` nor cookies nor the header
             `Authorization`.
-        tls: Trust and keys for `wss:`. None or True: what the system trusts.
+        tls: Trust and keys for `wss:`; an `ssl.SSLContext` has OpenSSL do it, with all of its settings and
+            no others. None or True: what the system trusts.
         timeout: Seconds until the connection must be open. None: no limit.
         close_timeout: Seconds that the peer has to answer our Close. None: no limit.
         heartbeat: Seconds of silence before a ping, and seconds to wait for an answer. None: no pings.
@@ -295,13 +297,13 @@ class WebSocket:
         auth: Auth | tuple[str, str] | None = None,
         cookies: CookieJar | Mapping[str, str] | None = None,
         max_redirects: int = 0,
-        tls: TLS | Literal[True] | None = None,
+        tls: TLS | SSLContext | Literal[True] | None = None,
         timeout: float | None = 10.0,
         close_timeout: float | None = 5.0,
         heartbeat: tuple[float, float] | None = ...,
         limits: tuple[int, int, int, int] | None = None,
         compression: _Compression = None,
-        proxy: str | tuple[str, TLS | None] | bool | None = None,
+        proxy: str | tuple[str, TLS | SSLContext | None] | bool | None = None,
         local_address: tuple[str, int] | None = None,
         sock: socket.socket | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
@@ -465,7 +467,7 @@ class Server:
         Args:
             connections: False leaves them open.
         """
-    def set_tls(self, tls: TLS) -> None:
+    def set_tls(self, tls: TLS | SSLContext) -> None:
         """Another certificate, for instance since it was renewed. Any thread.
 
         Connections that are accepted from now on use it; those that are open go on undisturbed.
@@ -486,7 +488,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 0,
     *,
-    tls: TLS | None = None,
+    tls: TLS | SSLContext | None = None,
     protocols: str | Iterable[str] | None = None,
     origins: str | Iterable[str] | None = None,
     hosts: str | Iterable[str] | None = None,
@@ -508,7 +510,7 @@ def serve(
         handler: A function, or on asyncio an `async def`.
         host: The address to listen on. On a loopback address only requests for it are accepted.
         port: 0 lets the system choose; see `Server.port`.
-        tls: Certificate and key, to serve `wss:`.
+        tls: Certificate and key, to serve `wss:`, or an `ssl.SSLContext` that has them.
         protocols: The subprotocols that are spoken, the preferred one first.
         origins: Web pages that may connect besides those of the same host; `*` for all.
         hosts: Names that requests may have as `Host` on a loopback address, besides the machine's own; `*` for all.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from ._native import TLS
 
 __all__ = ["Deflate", "Heartbeat", "Limits", "Proxy", "Reconnect", "Stats"]
@@ -61,7 +63,7 @@ class Proxy(NamedTuple):
 
     url: str
     """`http://user:password@host:port`, `https://...`, `socks5://...` or `socks5h://...`."""
-    tls: TLS | None = None
+    tls: TLS | SSLContext | None = None
     """Trust and keys for an `https://` proxy; None: what the system trusts."""
 
 

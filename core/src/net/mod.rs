@@ -15,7 +15,11 @@ mod testing;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
 #[cfg(feature = "tls")]
+pub(crate) mod tls_engine;
+#[cfg(feature = "tls")]
 pub(crate) mod tls_error;
+#[cfg(feature = "tls")]
+mod tls_session;
 #[cfg(feature = "tls")]
 mod tls_stream;
 #[cfg(feature = "tls")]

@@ -12,8 +12,8 @@ use mio::net::TcpStream;
 use super::socket;
 #[cfg(feature = "tls")]
 use super::{
-    tls::TlsSession,
     tls_error::TlsError,
+    tls_session::Session,
     tls_stream::TlsStream,
     trust::{ClientTls, ServerTls},
 };
@@ -66,7 +66,7 @@ impl Stream {
     /// sends the first message, even with nothing to write.
     #[cfg(feature = "tls")]
     pub(crate) fn secure(self, tls: &ClientTls, server_name: &str) -> Result<Self, TlsError> {
-        let session = TlsSession::client(tls, server_name)?;
+        let session = Session::client(tls, server_name)?;
         Ok(Self::Tls(Box::new(match self {
             Self::Plain(socket) => TlsStream::over_socket(socket, session),
             Self::Tls(outer) => TlsStream::over_tls(outer, session),
@@ -76,7 +76,7 @@ impl Stream {
     /// Begins TLS as server: awaits the client's first message.
     #[cfg(feature = "tls")]
     pub(crate) fn tls_server(socket: TcpStream, tls: &ServerTls) -> Result<Self, TlsError> {
-        let session = TlsSession::server(tls)?;
+        let session = Session::server(tls)?;
         Ok(Self::Tls(Box::new(TlsStream::over_socket(socket, session))))
     }
 

@@ -9,14 +9,15 @@
 //! bytes of a cut handshake message, so every call must see those same bytes, sending included.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus, WriteTraffic};
+use rustls::{ClientConfig, ServerConfig};
 
 use super::tls_error::TlsError;
-use super::trust::{ClientTls, ServerTls};
 
 /// Most plaintext in one record (RFC 8446 section 5.1).
 const RECORD: usize = 16 << 10;
@@ -76,18 +77,18 @@ impl TlsSession {
     ///
     /// The server's certificate has to be valid for `server_name`, a DNS name or an IP address
     /// (without brackets). An address is not told to the server (RFC 6066 section 3).
-    pub(crate) fn client(tls: &ClientTls, server_name: &str) -> Result<Self, TlsError> {
+    pub(crate) fn client(config: &Arc<ClientConfig>, server_name: &str) -> Result<Self, TlsError> {
         let Ok(name) = ServerName::try_from(server_name.to_owned()) else {
             let text = format!("\"{server_name}\" is neither a host name nor an IP address");
             return Err(TlsError::new(text));
         };
-        let connection = UnbufferedClientConnection::new(tls.config().clone(), name)?;
+        let connection = UnbufferedClientConnection::new(Arc::clone(config), name)?;
         Self::start(Connection::Client(connection))
     }
 
     /// Awaits a client's handshake.
-    pub(crate) fn server(tls: &ServerTls) -> Result<Self, TlsError> {
-        let connection = UnbufferedServerConnection::new(tls.config())?;
+    pub(crate) fn server(config: Arc<ServerConfig>) -> Result<Self, TlsError> {
+        let connection = UnbufferedServerConnection::new(config)?;
         Self::start(Connection::Server(connection))
     }
 

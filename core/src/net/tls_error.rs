@@ -35,6 +35,11 @@ impl TlsError {
         &self.0.kind
     }
 
+    /// The error of a [`TlsEngine`](super::tls_engine::TlsEngine), with its [`kind`](Self::kind).
+    pub fn of_engine(kind: String, text: String, is_certificate: bool) -> Self {
+        Self(Box::new(Reason { kind: kind.into(), text: text.into(), is_certificate }))
+    }
+
     pub(crate) fn new(text: impl Into<Cow<'static, str>>) -> Self {
         Self::named("tls", text)
     }

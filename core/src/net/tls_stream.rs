@@ -5,12 +5,12 @@ use std::io;
 use mio::net::TcpStream;
 
 use super::stream::{ReadOutcome, Sent, StreamError, Written, receive_once};
-use super::tls::TlsSession;
+use super::tls_session::Session;
 
 /// A secured stream.
 pub(crate) struct TlsStream {
     below: Below,
-    pub(super) session: TlsSession,
+    pub(super) session: Session,
     /// What is below was full when it was last written to.
     blocked: bool,
 }
@@ -30,11 +30,11 @@ struct Outer {
 }
 
 impl TlsStream {
-    pub(super) fn over_socket(socket: TcpStream, session: TlsSession) -> Self {
+    pub(super) fn over_socket(socket: TcpStream, session: Session) -> Self {
         Self { below: Below::Socket(socket), session, blocked: false }
     }
 
-    pub(super) fn over_tls(outer: Box<Self>, session: TlsSession) -> Self {
+    pub(super) fn over_tls(outer: Box<Self>, session: Session) -> Self {
         let outer = Outer { stream: *outer, received: Vec::new(), scratch: Vec::new() };
         Self { below: Below::Tls(Box::new(outer)), session, blocked: false }
     }

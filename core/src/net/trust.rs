@@ -20,8 +20,10 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, SupportedProtocolVersion};
 
+pub(crate) use self::client::ClientSettings;
 pub use self::client::{ClientTls, ClientTlsBuilder};
 pub(crate) use self::pins::PinMismatch;
+pub(crate) use self::server::ServerSettings;
 pub use self::server::{ServerTls, ServerTlsBuilder};
 use super::tls_error::TlsError;
 

@@ -4,6 +4,7 @@ use rcgen::date_time_ymd;
 use rustls::version::{TLS12, TLS13};
 
 use super::super::testing::{Authority, Issued};
+use super::super::trust::{ClientTls, ServerTls};
 use super::*;
 
 const HOST: &str = "server.example";
@@ -57,8 +58,8 @@ impl End {
 }
 
 fn pair(client: &ClientTls, server: &ServerTls, name: &str) -> (End, End) {
-    let client = TlsSession::client(client, name).unwrap();
-    (End::new(client), End::new(TlsSession::server(server).unwrap()))
+    let client = TlsSession::client(client.config(), name).unwrap();
+    (End::new(client), End::new(TlsSession::server(server.config()).unwrap()))
 }
 
 /// Exchanges what both have to say, in pieces, until they are done or one fails.
@@ -127,7 +128,7 @@ fn every_single_cut_of_the_first_flight_is_fine() {
     let authority = Authority::new();
     let tls = authority.issue(&[HOST]).server();
     let client = authority.client();
-    let len = TlsSession::client(&client, HOST).unwrap().outgoing().len();
+    let len = TlsSession::client(client.config(), HOST).unwrap().outgoing().len();
     for cut in 1..len {
         let (mut client, mut server) = pair(&client, &tls, HOST);
         let hello = client.drain();
@@ -379,7 +380,7 @@ fn good_names_and_addresses_are_accepted() {
 fn a_name_that_is_none_is_refused() {
     let client = Authority::new().client();
     for name in ["", "a b", "[::1]", "ä.example", "a..b", "xn--a-"] {
-        let error = TlsSession::client(&client, name).err().expect(name);
+        let error = TlsSession::client(client.config(), name).err().expect(name);
         assert!(error.to_string().contains("neither a host name"), "{error}");
     }
 }

@@ -14,6 +14,7 @@ use rustls_platform_verifier::Verifier;
 use super::key_log::KeyLogFile;
 use super::pins::{Pin, Pinned};
 use super::{ALPN, Identity, authorities, provider, read, versions};
+use crate::net::tls_engine::TlsFactory;
 use crate::net::tls_error::TlsError;
 
 /// How a client secures its connections. Cheap to clone, shared by any number of connections.
@@ -21,7 +22,14 @@ use crate::net::tls_error::TlsError;
 /// Connections to the same host that share one resume each other's sessions, which saves the
 /// verification and a part of the handshake.
 #[derive(Clone, Debug)]
-pub struct ClientTls(Arc<ClientConfig>);
+pub struct ClientTls(ClientSettings);
+
+/// Who does it.
+#[derive(Clone, Debug)]
+pub(crate) enum ClientSettings {
+    Own(Arc<ClientConfig>),
+    Engine(Arc<dyn TlsFactory>),
+}
 
 impl ClientTls {
     /// Trusts what the system trusts.
@@ -43,7 +51,12 @@ impl ClientTls {
         ClientTlsBuilder::default()
     }
 
-    pub(crate) fn config(&self) -> &Arc<ClientConfig> {
+    /// Has another library do it, with settings of its own: nothing of the builder's counts.
+    pub fn engine(factory: Arc<dyn TlsFactory>) -> Self {
+        Self(ClientSettings::Engine(factory))
+    }
+
+    pub(crate) fn settings(&self) -> &ClientSettings {
         &self.0
     }
 }
@@ -170,7 +183,7 @@ impl ClientTlsBuilder {
         if let Some(key_log) = self.key_log {
             config.key_log = key_log;
         }
-        Ok(ClientTls(Arc::new(config)))
+        Ok(ClientTls(ClientSettings::Own(Arc::new(config))))
     }
 
     fn verifier(
@@ -254,16 +267,23 @@ impl ServerCertVerifier for NoVerification {
 
 #[cfg(test)]
 impl ClientTls {
+    pub(crate) fn config(&self) -> &Arc<ClientConfig> {
+        match &self.0 {
+            ClientSettings::Own(config) => config,
+            ClientSettings::Engine(_) => panic!("not rustls"),
+        }
+    }
+
     pub(crate) fn without_alpn(&self) -> Self {
-        let mut config = ClientConfig::clone(&self.0);
+        let mut config = ClientConfig::clone(self.config());
         config.alpn_protocols.clear();
-        Self(Arc::new(config))
+        config.into()
     }
 }
 
 #[cfg(test)]
 impl From<ClientConfig> for ClientTls {
     fn from(config: ClientConfig) -> Self {
-        Self(Arc::new(config))
+        Self(ClientSettings::Own(Arc::new(config)))
     }
 }

@@ -12,6 +12,7 @@ use rustls::{KeyLog, RootCertStore, ServerConfig};
 use super::by_name::ByName;
 use super::key_log::KeyLogFile;
 use super::{ALPN, Identity, authorities, provider, read, versions};
+use crate::net::tls_engine::TlsFactory;
 use crate::net::tls_error::TlsError;
 
 /// How a server secures its connections. Cheap to clone, shared by any number of servers.
@@ -19,7 +20,14 @@ use crate::net::tls_error::TlsError;
 /// Clones stay one and the same: [`replace_with`](Self::replace_with) changes the settings of all
 /// of them, and of the servers that got one.
 #[derive(Clone, Debug)]
-pub struct ServerTls(Arc<RwLock<Arc<ServerConfig>>>);
+pub struct ServerTls(Arc<RwLock<ServerSettings>>);
+
+/// Who does it.
+#[derive(Clone, Debug)]
+pub(crate) enum ServerSettings {
+    Own(Arc<ServerConfig>),
+    Engine(Arc<dyn TlsFactory>),
+}
 
 impl ServerTls {
     /// Shows this certificate. `chain` begins with our own certificate; both are PEM texts.
@@ -59,23 +67,36 @@ impl ServerTls {
     /// # }
     /// ```
     pub fn replace_with(&self, new: &Self) {
-        let config = new.config();
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = config;
+        let settings = new.settings();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = settings;
     }
 
     /// The same settings, which are replaced apart from those of this one.
     #[must_use]
     pub fn detached(&self) -> Self {
-        Self::of(self.config())
+        Self::of(self.settings())
     }
 
-    fn of(config: Arc<ServerConfig>) -> Self {
-        Self(Arc::new(RwLock::new(config)))
+    /// Has another library do it, with settings of its own: nothing of the builder's counts.
+    pub fn engine(factory: Arc<dyn TlsFactory>) -> Self {
+        Self::of(ServerSettings::Engine(factory))
+    }
+
+    fn of(settings: ServerSettings) -> Self {
+        Self(Arc::new(RwLock::new(settings)))
     }
 
     /// The settings of now. The lock is only held to copy a pointer.
+    pub(crate) fn settings(&self) -> ServerSettings {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    #[cfg(test)]
     pub(crate) fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        match self.settings() {
+            ServerSettings::Own(config) => config,
+            ServerSettings::Engine(_) => panic!("not rustls"),
+        }
     }
 }
 
@@ -181,7 +202,7 @@ impl ServerTlsBuilder {
         if let Some(key_log) = self.key_log {
             config.key_log = key_log;
         }
-        Ok(ServerTls::of(Arc::new(config)))
+        Ok(ServerTls::of(ServerSettings::Own(Arc::new(config))))
     }
 }
 
@@ -210,6 +231,6 @@ fn clients(
 #[cfg(test)]
 impl From<ServerConfig> for ServerTls {
     fn from(config: ServerConfig) -> Self {
-        Self::of(Arc::new(config))
+        Self::of(ServerSettings::Own(Arc::new(config)))
     }
 }
