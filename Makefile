@@ -31,6 +31,8 @@ names       = $(basename $(notdir $(wildcard $(1)/*.c $(1)/*.cpp)))
 TESTS_C    := $(filter-out $(TESTEE_SRC),$(call names,tests/c))
 PROGRAMS_C := $(foreach n,$(TESTS_C),target/c/static/$(n) target/c/shared/$(n))
 # C++ programs get a name of their own beside those in C: `hello.cpp` becomes `hello-cpp`.
+# One program in C and one in C++ for the scenarios of tests/interop/faults.
+FAULTS_C   := target/c/faults/driver-c target/c/faults/driver-cpp
 EXAMPLES_C := $(patsubst examples/c/%.c,target/c/examples/%,$(wildcard examples/c/*.c)) \
               $(patsubst %.cpp,target/c/examples/%-cpp,$(notdir $(wildcard examples/c/*.cpp examples/cpp/*.cpp)))
 
@@ -58,7 +60,7 @@ setup: ## virtual environment, npm packages and system packages, only what is mi
 
 # ---- building -------------------------------------------------------------------------------
 
-build: setup rust-release $(TESTEES_C) examples-c python-ext ## release builds of everything
+build: setup rust-release $(TESTEES_C) $(FAULTS_C) examples-c python-ext ## release builds of everything
 
 rust-release:
 	@$(STEP) "build: Rust, release" cargo build $(LOCKED) --release --workspace --exclude tightwire-python --bins --lib --examples
@@ -93,6 +95,10 @@ target/c/static/%: tests/c/%.cpp $(wildcard tests/c/*.h*) $(wildcard include/*) 
 	$(CXX) $(CXXFLAGS) $< $(OUT)/libtightwire.a $(SYSLIBS) -o $@
 target/c/shared/%: tests/c/%.cpp $(wildcard tests/c/*.h*) $(wildcard include/*) $(LIB_C) | target/c/shared/.dir
 	$(CXX) $(CXXFLAGS) $< $(shared) -lpthread -o $@
+target/c/faults/driver-c: tests/interop/faults/driver.c $(LIB_C) | target/c/faults/.dir
+	$(CC) $(CFLAGS) $< $(OUT)/libtightwire.a $(SYSLIBS) -o $@
+target/c/faults/driver-cpp: tests/interop/faults/driver.cpp $(wildcard include/*) $(LIB_C) | target/c/faults/.dir
+	$(CXX) $(CXXFLAGS) $< $(OUT)/libtightwire.a $(SYSLIBS) -o $@
 target/c/examples/%: examples/c/%.c $(LIB_C) | target/c/examples/.dir
 	$(CC) $(CFLAGS) $< $(shared) -o $@
 target/c/examples/%-cpp: examples/c/%.cpp $(wildcard include/*) $(LIB_C) | target/c/examples/.dir
@@ -130,7 +136,7 @@ test-python: setup python-ext ## the Python binding's own tests
 	@$(STEP) "test: Python" $(PY) -m pytest -q python/tests
 valgrind: setup $(TESTEES_C) ## C server and C client under valgrind
 	@$(STEP) "test: C under valgrind" --need valgrind,openssl $(PY) $(S)/valgrind.py
-interop: setup rust-release $(TESTEES_C) python-ext ## against websockets, npm ws and OpenSSL, both roles
+interop: setup rust-release $(TESTEES_C) $(FAULTS_C) python-ext ## against websockets, npm ws and OpenSSL, both roles
 	@$(STEP) "test: interop" --need node,npm,openssl,gcc,g++,tinyproxy,microsocks,squid,stunnel $(PY) -m pytest -q -n 2 tests/interop
 test-browser: setup rust-release $(TESTEES_C) ## headless Chromium as a client
 	@$(STEP) "test: browser" --need chromium,gcc $(PY) -m pytest -q tests/browser

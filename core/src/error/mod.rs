@@ -12,6 +12,9 @@ pub use self::code::{ErrorCode, Phase};
 
 use crate::proto::handshake::HttpReply;
 
+/// The kind of an error about several addresses, or of no more precise one.
+const UNREACHABLE: &str = "unreachable";
+
 /// An error with its phase, its code, its kind and a text `phase: cause (detail)`.
 #[derive(Clone, Debug)]
 pub struct Error {
@@ -30,7 +33,7 @@ pub struct Attempt {
     address: Box<str>,
     cause: Box<str>,
     os: Option<i32>,
-    refused: bool,
+    kind: &'static str,
 }
 
 impl Attempt {
@@ -39,7 +42,12 @@ impl Attempt {
             address: address.to_string().into(),
             cause: error.to_string().into(),
             os: error.raw_os_error(),
-            refused: error.kind() == io::ErrorKind::ConnectionRefused,
+            kind: match error.kind() {
+                io::ErrorKind::ConnectionRefused => "refused",
+                io::ErrorKind::ConnectionReset => "reset",
+                io::ErrorKind::TimedOut => "timed_out",
+                _ => UNREACHABLE,
+            },
         }
     }
 
@@ -80,9 +88,9 @@ impl Error {
     /// Nobody at `place` accepted a connection. The text lists every address that is not the place
     /// itself; the number is that of the last one.
     pub(crate) fn unreachable(place: &str, attempts: Vec<Attempt>) -> Self {
-        let refused = |attempt: &Attempt| attempt.refused;
-        let all_refused = !attempts.is_empty() && attempts.iter().all(refused);
-        let kind = if all_refused { "refused" } else { "unreachable" };
+        let first = attempts.first().map_or(UNREACHABLE, |attempt| attempt.kind);
+        let same = attempts.iter().all(|attempt| attempt.kind == first);
+        let kind = if same { first } else { UNREACHABLE };
         let mut what = format!("could not connect to {place}");
         for attempt in &attempts {
             let other = attempt.address() != place;

@@ -396,7 +396,9 @@ impl Link {
         if self.is_open() {
             self.session.on_stream_broken(None);
         } else if error.phase() == ErrorPhase::Tls && self.error.is_none() {
-            // The alert that tells the peer why would be lost if the socket went at once.
+            // The alert that tells the peer why would be lost if the socket went at once. What was
+            // to follow the handshake never will.
+            self.session.queue_mut().clear();
             self.error = Some(Box::new(error));
             return self.start_refusing(now);
         }
