@@ -24,20 +24,29 @@ pub(crate) type Heartbeat = (f64, f64);
 /// `tightwire.Deflate`: mode, level, memory level, both windows and the threshold.
 type DeflateTuple = (String, Option<i64>, i64, i64, Option<i64>, i64);
 
-/// Limits, times and compression of a connection. `None` switches a time off.
+/// The times of a connection in seconds; `None` switches one off.
+pub(crate) struct Times {
+    pub(crate) timeout: Option<f64>,
+    pub(crate) close_timeout: Option<f64>,
+    pub(crate) linger: Option<f64>,
+    pub(crate) write_timeout: Option<f64>,
+    pub(crate) heartbeat: Option<Heartbeat>,
+}
+
+/// Limits, times and compression of a connection.
 pub(crate) fn tuning(
-    timeout: Option<f64>,
-    close_timeout: Option<f64>,
-    heartbeat: Option<Heartbeat>,
+    times: &Times,
     limits: Option<Limits>,
     compression: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Tuning> {
     let mut tuning = Tuning {
         deflate: deflate(compression)?,
-        open_timeout: duration("timeout", timeout)?,
-        close_timeout: duration("close_timeout", close_timeout)?,
-        ping_interval: duration("heartbeat", heartbeat.map(|(interval, _)| interval))?,
-        ping_timeout: duration("heartbeat", heartbeat.map(|(_, timeout)| timeout))?,
+        open_timeout: duration("timeout", times.timeout)?,
+        close_timeout: duration("close_timeout", times.close_timeout)?,
+        linger: duration("linger", times.linger)?,
+        write_timeout: duration("write_timeout", times.write_timeout)?,
+        ping_interval: duration("heartbeat", times.heartbeat.map(|(interval, _)| interval))?,
+        ping_timeout: duration("heartbeat", times.heartbeat.map(|(_, timeout)| timeout))?,
         ..Tuning::default()
     };
     if let Some((max_message, max_send_buffer, max_head, max_fields)) = limits {

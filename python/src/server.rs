@@ -11,7 +11,7 @@ use crate::driver::Driver;
 use crate::error::{describe, raise};
 use crate::event_loop::Loop;
 use crate::handler::{Accepted, ServerHandler};
-use crate::options::{self, Heartbeat, Limits};
+use crate::options::{self, Heartbeat, Limits, Times};
 use crate::python;
 use crate::socket::WebSocket;
 use crate::tls::server_choice;
@@ -104,7 +104,8 @@ impl Server {
 #[pyfunction]
 #[pyo3(signature = (
     handler, host = "127.0.0.1", port = 0, *, tls = None, protocols = None, origins = None,
-    hosts = None, max_connections = None, timeout = 10.0, close_timeout = 5.0, heartbeat = (20.0, 20.0),
+    hosts = None, max_connections = None, timeout = 10.0, close_timeout = 5.0, linger = 2.0,
+        write_timeout = 30.0, heartbeat = (20.0, 20.0),
     limits = None, compression = None, r#loop = None
 ))]
 #[expect(clippy::too_many_arguments, reason = "the keywords of a constructor")]
@@ -120,6 +121,8 @@ pub(crate) fn serve(
     max_connections: Option<usize>,
     timeout: Option<f64>,
     close_timeout: Option<f64>,
+    linger: Option<f64>,
+    write_timeout: Option<f64>,
     heartbeat: Option<Heartbeat>,
     limits: Option<Limits>,
     compression: Option<&Bound<'_, PyAny>>,
@@ -128,6 +131,7 @@ pub(crate) fn serve(
     if !handler.is_callable() {
         return Err(PyTypeError::new_err("handler: a callable expected"));
     }
+    let times = Times { timeout, close_timeout, linger, write_timeout, heartbeat };
     let address =
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let mut server = ServerOptions::new(&address)
@@ -135,7 +139,7 @@ pub(crate) fn serve(
         .protocols(options::names("protocols", protocols)?)
         .origins(options::names("origins", origins)?)
         .hosts(options::names("hosts", hosts)?)
-        .tuning(options::tuning(timeout, close_timeout, heartbeat, limits, compression)?);
+        .tuning(options::tuning(&times, limits, compression)?);
     let tls = tls.map(server_choice).transpose()?;
     if let Some(tls) = &tls {
         server = server.tls(tls.clone());

@@ -19,7 +19,7 @@ use crate::event::{Event, Name};
 use crate::event_loop::Loop;
 use crate::handler::ClientHandler;
 use crate::listeners::Listeners;
-use crate::options::{self, Heartbeat, Limits};
+use crate::options::{self, Heartbeat, Limits, Times};
 use crate::python;
 
 /// The values of `binaryType`.
@@ -129,7 +129,8 @@ impl WebSocket {
 
     #[pyo3(signature = (
         url, protocols = None, *, headers = None, origin = None, auth = None, cookies = None,
-        max_redirects = 0, tls = None, timeout = 10.0, close_timeout = 5.0, heartbeat = (20.0, 20.0),
+        max_redirects = 0, tls = None, timeout = 10.0, close_timeout = 5.0, linger = 2.0,
+        write_timeout = 30.0, heartbeat = (20.0, 20.0),
         limits = None, compression = None, proxy = None, local_address = None, sock = None,
         r#loop = None
     ))]
@@ -146,6 +147,8 @@ impl WebSocket {
         tls: Option<&Bound<'_, PyAny>>,
         timeout: Option<f64>,
         close_timeout: Option<f64>,
+        linger: Option<f64>,
+        write_timeout: Option<f64>,
         heartbeat: Option<Heartbeat>,
         limits: Option<Limits>,
         compression: Option<&Bound<'_, PyAny>>,
@@ -172,7 +175,8 @@ impl WebSocket {
             sock,
         };
         let jar = client::jar(cookies)?;
-        let tuning = options::tuning(timeout, close_timeout, heartbeat, limits, compression)?;
+        let times = Times { timeout, close_timeout, linger, write_timeout, heartbeat };
+        let tuning = options::tuning(&times, limits, compression)?;
         let client = keywords.options(py, &url, tuning)?;
         let current = python::current_loop(py)?.call1((r#loop,))?;
         Self::connect(slf, &client, jar, current.cast::<Loop>()?.get())

@@ -91,6 +91,8 @@ def test_urls_of_a_wrong_type(value):
         ({"timeout": float("nan")}, ValueError, "timeout"),
         ({"timeout": "1"}, TypeError, "timeout"),
         ({"close_timeout": 0}, ValueError, "close_timeout"),
+        ({"linger": -1}, ValueError, "linger"),
+        ({"write_timeout": 0}, ValueError, "write_timeout"),
         ({"heartbeat": 5}, TypeError, "heartbeat"),
         ({"heartbeat": (1, -1)}, ValueError, "heartbeat"),
         ({"limits": 5}, TypeError, "limits"),

@@ -249,6 +249,8 @@ class WebSocket:
             no others. None or True: what the system trusts.
         timeout: Seconds until the connection must be open. None: no limit.
         close_timeout: Seconds that the peer has to answer our Close. None: no limit.
+        linger: Seconds that the peer has to end the stream after that. None: no limit.
+        write_timeout: Seconds for which the peer may take no data at all. None: no limit.
         heartbeat: Seconds of silence before a ping, and seconds to wait for an answer. None: no pings.
         limits: What the peer may make us hold.
         compression: `Deflate(...)` to offer compression in a mode of your choice, False to offer none.
@@ -300,6 +302,8 @@ class WebSocket:
         tls: TLS | SSLContext | Literal[True] | None = None,
         timeout: float | None = 10.0,
         close_timeout: float | None = 5.0,
+        linger: float | None = 2.0,
+        write_timeout: float | None = 30.0,
         heartbeat: tuple[float, float] | None = ...,
         limits: tuple[int, int, int, int] | None = None,
         compression: _Compression = None,
@@ -495,6 +499,8 @@ def serve(
     max_connections: int | None = None,
     timeout: float | None = 10.0,
     close_timeout: float | None = 5.0,
+    linger: float | None = 2.0,
+    write_timeout: float | None = 30.0,
     heartbeat: tuple[float, float] | None = ...,
     limits: tuple[int, int, int, int] | None = None,
     compression: _Compression = None,
@@ -517,6 +523,8 @@ def serve(
         max_connections: More are refused with 503.
         timeout: Seconds that a client has for TLS and its request. None: no limit.
         close_timeout: Seconds that a client has to answer our Close. None: no limit.
+        linger: Seconds that a client has to end the stream after that. None: no limit.
+        write_timeout: Seconds for which a client may take no data at all. None: no limit.
         heartbeat: Seconds of silence before a ping, and seconds to wait for an answer. None: no pings.
         limits: What a client may make us hold.
         compression: `Deflate(...)` or True accepts what clients offer. None and False accept none.

@@ -9,9 +9,13 @@
 
 static const char *const fields[] = {"content-type", "location", "retry-after", "www-authenticate"};
 
+/* More than all buffers between two ends take. */
+#define FLOOD ((size_t)12 << 20)
+
 struct run {
     tw_loop loop;
     const char *say;
+    char *flood;
     int close_code, events;
 };
 
@@ -47,6 +51,9 @@ static void on_open(tw_ws ws, void *user, const tw_open_ev *opened)
     event(run, "open");
     if (run->say) {
         tw_send(ws, TW_TEXT, run->say, strlen(run->say));
+    }
+    if (run->flood) {
+        tw_send(ws, TW_BINARY | TW_NODEFLATE, run->flood, FLOOD);
     }
     if (run->close_code) {
         tw_close(ws, run->close_code, NULL);
@@ -180,6 +187,10 @@ static void number(const char *name, const char *value, struct arguments *all)
         all->tuning.open_timeout_ms = given;
     } else if (!strcmp(name, "close-timeout")) {
         all->tuning.close_timeout_ms = given;
+    } else if (!strcmp(name, "linger")) {
+        all->tuning.linger_ms = given;
+    } else if (!strcmp(name, "write-timeout")) {
+        all->tuning.write_timeout_ms = given;
     } else if (!strcmp(name, "ping")) {
         all->tuning.ping_interval_ms = all->tuning.ping_timeout_ms = given;
     } else if (!strcmp(name, "max-message")) {
@@ -196,6 +207,8 @@ static void option(const char *name, const char *value, struct arguments *all, s
 {
     if (!strcmp(name, "say")) {
         run->say = value;
+    } else if (!strcmp(name, "flood")) {
+        run->flood = calloc(1, FLOOD);
     } else if (!strcmp(name, "close")) {
         run->close_code = atoi(value);
     } else if (!strcmp(name, "ca")) {
@@ -259,6 +272,7 @@ int main(int argc, char **argv)
     tw_loop_run(run.loop);
     took = now_ms() - begin;
     tw_loop_free(run.loop, 0);
+    free(run.flood);
     printf(",\"descriptors\":%d,\"took\":%.0f}\n", left_over(before), took);
     return 0;
 }

@@ -87,6 +87,7 @@ struct arguments {
     const char *pins[2] = {nullptr, nullptr};
     std::vector<std::string> protocols;
     std::string say;
+    std::vector<char> flood;
     int close = 0;
 
     void take(const std::string &name, const char *value) {
@@ -113,6 +114,12 @@ struct arguments {
             tuning.open_timeout_ms = number;
         } else if (name == "--close-timeout") {
             tuning.close_timeout_ms = number;
+        } else if (name == "--linger") {
+            tuning.linger_ms = number;
+        } else if (name == "--write-timeout") {
+            tuning.write_timeout_ms = number;
+        } else if (name == "--flood") {
+            flood.resize(std::size_t(12) << 20); // more than all buffers between two ends take
         } else if (name == "--ping") {
             tuning.ping_interval_ms = tuning.ping_timeout_ms = number;
         } else if (name == "--max-message") {
@@ -142,6 +149,9 @@ void run(const char *url, arguments &all) {
         note("open");
         if (!all.say.empty()) {
             ws.send(all.say);
+        }
+        if (!all.flood.empty()) {
+            ws.send(all.flood.data(), all.flood.size(), false);
         }
         if (all.close) {
             ws.close(all.close);

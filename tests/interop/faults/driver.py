@@ -10,6 +10,9 @@ import tightwire
 
 FIELDS = ("content-type", "location", "retry-after", "www-authenticate")
 
+# More than all buffers between two ends take.
+FLOOD = 12 << 20
+
 
 def http(error):
     response = getattr(error, "response", None)
@@ -45,11 +48,11 @@ def seconds(text):
 def arguments():
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
-    for name in ("say", "ca", "pin", "proxy", "protocol", "digest"):
+    for name in ("say", "ca", "pin", "proxy", "protocol", "digest", "flood"):
         parser.add_argument(f"--{name}")
     for name in ("close", "max-message", "max-redirects"):
         parser.add_argument(f"--{name}", type=int)
-    for name in ("open-timeout", "close-timeout", "ping"):
+    for name in ("open-timeout", "close-timeout", "linger", "write-timeout", "ping"):
         parser.add_argument(f"--{name}", type=seconds)
     return parser.parse_args()
 
@@ -62,6 +65,8 @@ def options(flags):
         "tls": flags.ca and tightwire.TLS(ca=flags.ca, pins=flags.pin and [flags.pin]),
         "timeout": flags.open_timeout or 10,
         "close_timeout": flags.close_timeout or 5,
+        "linger": flags.linger or 2,
+        "write_timeout": flags.write_timeout or 30,
         "heartbeat": tightwire.Heartbeat(flags.ping, flags.ping) if flags.ping else (20, 20),
         "limits": tightwire.Limits(max_message=flags.max_message or 16 << 20),
     }
@@ -77,6 +82,8 @@ def run(flags):
     def opened(event):
         if flags.say:
             ws.send(flags.say)
+        if flags.flood:
+            ws.send(bytes(FLOOD))
         if flags.close:
             ws.close(flags.close)
 

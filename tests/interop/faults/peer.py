@@ -2,7 +2,8 @@
 
 Steps: `head` reads up to an empty line; `read N` reads N bytes; `text T` and `hex H` send; `repeat N T` sends T so often;
 `upgrade F` answers the request with 101 and more lines F; `tls NAME` is TLS with that certificate, `tls-client NAME`
-demands one of the client; `fin` ends our half and `rst` resets; `hold` waits for the client's end. At the end of its
+demands one of the client; `fin` ends our half and `rst` resets; `deafen` reads nothing, and `hold` all, until the
+client's end. At the end of its
 script a connection is held.
 """
 
@@ -18,13 +19,22 @@ GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class Peer:
-    def __init__(self, scripts, certificates):
+    def __init__(self, scripts, certificates, deaf=False):
+        """`deaf`: connections are neither made nor refused."""
         self.scripts, self.certificates = scripts, certificates
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=0 if deaf else 8)
         self.port = self.listener.getsockname()[1]
+        self.over = threading.Event()
+        self.queue = [self._knock() for _ in range(4)] if deaf else []
         self.failure = None
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
+
+    def _knock(self):
+        client = socket.socket()
+        client.setblocking(False)
+        client.connect_ex(("127.0.0.1", self.port))
+        return client
 
     def _serve(self):
         for script in self.scripts:
@@ -36,9 +46,12 @@ class Peer:
             Conversation(connection, self).play(script)
 
     def stop(self):
+        self.over.set()
         # A `shutdown` wakes the `accept` that still waits.
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
+        for client in self.queue:
+            client.close()
         self.thread.join(PATIENCE)
         assert not self.thread.is_alive(), "the peer waits for something that does not come"
 
@@ -102,6 +115,11 @@ class Conversation:
 
     def tls_client(self, name):
         self.tls(name, demands=True)
+
+    def deafen(self, _):
+        """Reads nothing. The client's end would be behind what it sends, so that it cannot be waited for."""
+        self.peer.over.wait(PATIENCE)
+        raise EOFError
 
     def fin(self, _):
         self.io.shutdown(socket.SHUT_WR)

@@ -22,7 +22,7 @@ LATE = 250
 
 def run(driver, scenario, certificates):
     """How the connection ended; ports, which differ from run to run, are called PORT."""
-    peer = Peer(scenario.get("server", []), certificates)
+    peer = Peer(scenario.get("server", []), certificates, scenario.get("deaf", False))
     try:
         places = {"port": peer.port, "ca": certificates.ca}
         url = scenario["url"].format(**places)
