@@ -64,6 +64,44 @@ def microsocks(folder):
     return Process(folder, port, ["microsocks", "-i", "127.0.0.1", "-p", port, "-u", USER, "-P", PASSWORD])
 
 
+class Dante(Process):
+    """danted logs users of the machine in, so one is made for the time of the tests."""
+
+    def __init__(self, folder):
+        hashed = subprocess.run(["openssl", "passwd", "-6", PASSWORD], capture_output=True, text=True, check=True)
+        self.user = f"tw-{os.getpid()}"
+        subprocess.run(
+            ["useradd", "--no-create-home", "--shell", "/bin/false", "-p", hashed.stdout.strip(), self.user], check=True
+        )
+        self.logins = (f"{self.user}:p%40ss%20word", f"{self.user}:wrong")
+        port = free_port()
+        (folder / "conf").write_text(f"""
+logoutput: stderr
+internal: 127.0.0.1 port = {port}
+external: 127.0.0.1
+socksmethod: username
+clientmethod: none
+user.privileged: root
+user.unprivileged: nobody
+client pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 }}
+socks pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 }}
+""")
+        try:
+            super().__init__(folder, port, ["danted", "-f", folder / "conf"])
+        except BaseException:
+            self.forget()
+            raise
+
+    def forget(self):
+        subprocess.run(["userdel", self.user], check=True)
+
+    def stop(self):
+        try:
+            super().stop()
+        finally:
+            self.forget()
+
+
 def squid(digest):
     # It runs as a user of its own, who cannot get into pytest's folders.
     folder = Path(tempfile.mkdtemp(prefix="squid-"))
@@ -89,8 +127,9 @@ pid_filename none
 shutdown_lifetime 0 seconds
 netdb_filename none
 """)
-    for path in (folder, *folder.iterdir()):
-        shutil.chown(path, "proxy")
+    if os.geteuid() == 0:
+        for path in (folder, *folder.iterdir()):
+            shutil.chown(path, "proxy")
     return Process(folder, port, ["squid", "-N", "-f", folder / "conf"], owned=True)
 
 
@@ -108,4 +147,4 @@ def with_tls(folder, port, certificates):
 def missing():
     """What the tests of proxies need and is not there."""
     path = os.environ["PATH"] + ":/usr/sbin"
-    return [name for name in ("tinyproxy", "microsocks", "squid", "stunnel") if not shutil.which(name, path=path)]
+    return [name for name in ("tinyproxy", "microsocks", "squid", "stunnel", "danted") if not shutil.which(name, path=path)]
