@@ -289,7 +289,7 @@ static int converse(tw_loop loop)
             waiting = -1;
             since = now_s();
         }
-        if (waiting != KINDS && now_s() - since > MAX_WAIT) {
+        if (!is_satisfied(waiting) && now_s() - since > MAX_WAIT) {
             result = 3;
             break;
         }

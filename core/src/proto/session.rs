@@ -289,6 +289,12 @@ impl Session {
                     let _ = self.send_close(Some(code), "", masks);
                 }
                 self.step(Input::Failed, now, tuning, masks);
+                if failure == Failure::HeartbeatTimeout {
+                    // Nobody is there to end the stream: the Close frame is given to the system, in
+                    // case somebody is after all, and not waited for.
+                    self.state = State::Closed;
+                    self.action = StreamAction::Drop;
+                }
             }
             Some(_) if told => {}
             _ => {
