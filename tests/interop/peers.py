@@ -104,10 +104,11 @@ def start(library, files, deflate=None):
 class Relay:
     """Hands on bytes between clients and a port of this machine, and counts them in both directions.
 
-    `first` is what the first client sent at first: its request.
+    `first` is what the first client sent at first: its request. So many clients are dropped before.
     """
 
-    def __init__(self, port):
+    def __init__(self, port, drops=0):
+        self.drops, self.dropped = drops, 0
         self.to, self.up, self.down, self.first = port, 0, 0, b""
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
@@ -119,6 +120,10 @@ class Relay:
                 client, _ = self.listener.accept()
             except OSError:
                 return
+            if self.dropped < self.drops:
+                self.dropped += 1
+                client.close()
+                continue
             server = socket.create_connection(("127.0.0.1", self.to))
             threading.Thread(target=self._copy, args=(client, server, "up"), daemon=True).start()
             threading.Thread(target=self._copy, args=(server, client, "down"), daemon=True).start()

@@ -15,9 +15,9 @@ STRICT = ["-Wall", "-Wextra", "-Werror", "-I", programs.ROOT / "include"]
 
 
 def example(language):
-    """The program that says hello, and the lines that switch compression on in it."""
+    """The program that says hello, the lines that have it come back, and those that switch compression on in it."""
     found = re.findall(rf"^```{language}\n(.*?)^```$", README, re.M | re.S)
-    assert len(found) == 2, f"{len(found)} examples in {language}"
+    assert len(found) == 3, f"{len(found)} examples in {language}"
     return found
 
 
@@ -25,7 +25,7 @@ def hello(language):
     return example(language)[0]
 
 
-# Where the lines about compression belong in the program.
+# Where such lines belong in the program.
 PLACES = {
     "c": (r"^ *opts\.url = .*$", r"{lines}\g<0>"),
     "cpp": (r"^ *ws\.connect\(.*$", "const std::string url = argc > 1 ? argv[1] : \"\";\n{lines}"),
@@ -33,12 +33,13 @@ PLACES = {
 }
 
 
-def with_compression(language):
-    program, lines = example(language)
+def changed(language, lines):
+    """The program with these lines in it."""
+    program = hello(language)
     place, change = PLACES[language]
-    changed, count = re.subn(place, change.format(lines=lines), program, count=1, flags=re.M)
+    made, count = re.subn(place, change.format(lines=lines), program, count=1, flags=re.M)
     assert count == 1
-    return changed
+    return made
 
 
 def built(folder, compiler, name, text):
@@ -78,7 +79,7 @@ def test_the_example_says_hello(language, tmp_path):
 
 @pytest.mark.parametrize("language", list(PROGRAMS))
 def test_the_lines_about_compression_make_it_offer_that(language, tmp_path):
-    command = PROGRAMS[language](tmp_path, with_compression(language))
+    command = PROGRAMS[language](tmp_path, changed(language, example(language)[2]))
     server = programs.Program([*programs.SERVERS["rust"], "--port", "0", "--deflate"])
     with peers.Relay(server.port) as relay:
         done = subprocess.run(
@@ -89,3 +90,28 @@ def test_the_lines_about_compression_make_it_offer_that(language, tmp_path):
     assert (done.returncode, done.stdout) == (0, "hello\n"), done
     # The windows of 4 KiB are what is parked.
     assert b"client_max_window_bits; server_max_window_bits=12" in relay.first
+
+
+def coming_back(language):
+    """The program that comes back. In Python the lines are its end."""
+    lines = example(language)[1]
+    if language != "python":
+        return changed(language, lines)
+    head, _, _ = hello(language).partition("ws = ")
+    reply = hello(language)[hello(language).index("def reply") :].partition("\n\n\n")[0]
+    return f"{head}url = sys.argv[1]\n{reply.replace('ws.', 'event.target.')}\n\n{lines}"
+
+
+@pytest.mark.parametrize("language", list(PROGRAMS))
+def test_the_lines_about_coming_back_do_it_and_log_in(language, tmp_path):
+    command = PROGRAMS[language](tmp_path, coming_back(language))
+    server = programs.Program([*programs.SERVERS["rust"], "--port", "0"])
+    with peers.Relay(server.port, drops=2) as relay:
+        done = subprocess.run(
+            [*map(str, command), f"ws://127.0.0.1:{relay.port}/"],
+            capture_output=True, text=True, timeout=programs.PATIENCE, check=False,
+        )  # fmt: skip
+    assert server.stop() == 0
+    assert (done.returncode, done.stdout) == (0, "hello\n"), done
+    assert relay.dropped == 2
+    assert b"Authorization: Bearer token\r\n" in relay.first
