@@ -25,16 +25,20 @@ fn count(bytes: isize) {
     let _ = HELD.try_with(|held| held.set(held.get() + bytes));
 }
 
+fn size(layout: Layout) -> isize {
+    isize::try_from(layout.size()).unwrap_or(0)
+}
+
 // SAFETY: everything is handed on to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size().cast_signed());
+        count(size(layout));
         // SAFETY: the caller keeps the rules.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(-layout.size().cast_signed());
+        count(-size(layout));
         // SAFETY: the caller keeps the rules.
         unsafe { System.dealloc(pointer, layout) }
     }
