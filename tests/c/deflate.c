@@ -271,7 +271,7 @@ static void refusals(tw_loop loop)
     memset(&stats, 0, sizeof stats);
     CHECK_STATUS(TW_EINVAL, tw_get_stats(client.ws, NULL));
     CHECK_STATUS(TW_EINVAL, tw_get_stats(client.ws, &stats));
-    stats.size = sizeof stats - 1;
+    stats.size = offsetof(tw_stats, latency_ns) - 1; /* less than the first version had */
     CHECK_STATUS(TW_EINVAL, tw_get_stats(client.ws, &stats));
     stats.size = sizeof stats;
     CHECK_STATUS(TW_EHANDLE, tw_get_stats(client.ws, &stats));

@@ -74,11 +74,19 @@ def test_the_environment_names_a_proxy(client, running, target, kind, monkeypatc
     assert talk(client, url, *flags, "--proxy-from-env", say=SAY).messages == SAID
 
 
+@pytest.mark.parametrize("way", ["option", "environment"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_wrong_password_is_told_and_not_shown(client, running, target, kind):
+def test_a_wrong_password_is_told_and_not_shown(client, running, target, kind, way, monkeypatch, certificates):
     url, flags = target
-    talking = Talk(client, url, *flags, "--proxy", running[kind][WRONG])
-    events = talking.end()
+    if way == "environment":
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("https_proxy" if url.startswith("wss") else "http_proxy", running[kind][WRONG])
+        chosen = ["--proxy-from-env"]
+    else:
+        chosen = ["--proxy", running[kind][WRONG]]
+    events = Talk(client, url, *flags, *chosen).end()
     text = events.error["text"]
     assert text.startswith("proxy: ") and "option: proxy" in text
     assert "wrong" not in text and "p@ss" not in text

@@ -10,10 +10,21 @@ use std::io;
 
 pub use self::code::{ErrorCode, Phase};
 
+use rustix::io::Errno;
+
 use crate::proto::handshake::HttpReply;
 
 /// The kind of an error about several addresses, or of no more precise one.
 const UNREACHABLE: &str = "unreachable";
+
+/// The kind of an error for want of descriptors or memory.
+const WANT: &str = "no_descriptors";
+
+/// Whether the system had no descriptor or no memory for a socket.
+fn is_want(error: &io::Error) -> bool {
+    let codes = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    error.raw_os_error().is_some_and(|code| codes.iter().any(|want| want.raw_os_error() == code))
+}
 
 /// An error with its phase, its code, its kind and a text `phase: cause (detail)`.
 #[derive(Clone, Debug)]
@@ -43,6 +54,7 @@ impl Attempt {
             cause: error.to_string().into(),
             os: error.raw_os_error(),
             kind: match error.kind() {
+                _ if is_want(error) => WANT,
                 io::ErrorKind::ConnectionRefused => "refused",
                 io::ErrorKind::ConnectionReset => "reset",
                 io::ErrorKind::TimedOut => "timed_out",
@@ -91,6 +103,7 @@ impl Error {
         let first = attempts.first().map_or(UNREACHABLE, |attempt| attempt.kind);
         let same = attempts.iter().all(|attempt| attempt.kind == first);
         let kind = if same { first } else { UNREACHABLE };
+        let code = if kind == WANT { ErrorCode::NoMemory } else { ErrorCode::Connect };
         let mut what = format!("could not connect to {place}");
         for attempt in &attempts {
             let other = attempt.address() != place;
@@ -100,7 +113,7 @@ impl Error {
         Self {
             os: attempts.last().and_then(Attempt::os_error),
             attempts: attempts.into(),
-            ..Self::new(Phase::Tcp, ErrorCode::Connect, what).of_kind(kind)
+            ..Self::new(Phase::Tcp, code, what).of_kind(kind)
         }
     }
 
