@@ -1,28 +1,25 @@
 """Our clients through proxies: ours is the request, theirs the way."""
 
-import os
-
 import programs
 import proxies
 import pytest
 from programs import Talk, talk
 
-os.environ["PATH"] += ":/usr/sbin"
 SAY = ["text hello", "wait message", "binary 70000", "wait message"]
 SAID = [{"event": "text", "data": "hello"}, {"event": "binary", "len": 70000, "pattern": True}]
-KINDS = ["tinyproxy", "squid-basic", "squid-digest", "https", "socks5", "socks5h"]
+KINDS = ["tinyproxy", "squid-basic", "squid-digest", "https", "socks5", "socks5h", "dante"]
 
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory, certificates):
     """The URL of each kind of proxy, with a place for the log-in."""
-    if absent := proxies.missing():
-        pytest.fail(f"install them with: sudo apt-get install {' '.join(absent)}")
+    proxies.require("tinyproxy", "microsocks", "squid", "stunnel", "danted")
     folder = tmp_path_factory.mktemp
     tiny = proxies.tinyproxy(folder("tinyproxy"))
     basic = proxies.squid(digest=False)
     digest = proxies.squid(digest=True)
     socks = proxies.microsocks(folder("microsocks"))
+    dante = proxies.dante(folder("dante"))
     secured = proxies.with_tls(folder("stunnel"), basic.port, certificates)
     yield {
         "tinyproxy": f"http://{{}}@127.0.0.1:{tiny.port}",
@@ -31,8 +28,9 @@ def running(tmp_path_factory, certificates):
         "https": f"https://{{}}@localhost:{secured.port}",
         "socks5": f"socks5://{{}}@127.0.0.1:{socks.port}",
         "socks5h": f"socks5h://{{}}@127.0.0.1:{socks.port}",
+        "dante": f"socks5h://{{}}@127.0.0.1:{dante.port}",
     }
-    for process in (secured, tiny, basic, digest, socks):
+    for process in (secured, tiny, basic, digest, socks, dante):
         process.stop()
 
 
