@@ -130,8 +130,8 @@ test-python: setup python-ext ## the Python binding's own tests
 	@$(STEP) "test: Python" $(PY) -m pytest -q python/tests
 valgrind: setup $(TESTEES_C) ## C server and C client under valgrind
 	@$(STEP) "test: C under valgrind" --need valgrind,openssl $(PY) $(S)/valgrind.py
-interop: setup rust-release $(TESTEES_C) python-ext ## against websockets, npm ws and OpenSSL, both roles
-	@$(STEP) "test: interop" --need node,npm,openssl,gcc,g++,tinyproxy,microsocks,squid,stunnel,danted $(PY) -m pytest -q -n 2 tests/interop
+interop: setup rust-release $(TESTEES_C) python-ext ## against websockets, npm ws and OpenSSL, both roles, and through proxies
+	@$(STEP) "test: interop" --need node,npm,openssl,gcc,g++,tinyproxy,microsocks,squid,stunnel,danted,nginx,haproxy $(PY) -m pytest -q -n 2 tests/interop
 test-browser: setup rust-release $(TESTEES_C) ## headless Chromium as a client
 	@$(STEP) "test: browser" --need chromium,gcc $(PY) -m pytest -q tests/browser
 autobahn: setup rust-release $(TESTEES_C) python-ext ## Autobahn cases 1-7, 9, 10 and 27 of 12 and 13, five testees
