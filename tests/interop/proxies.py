@@ -33,15 +33,22 @@ class Process:
                 list(map(str, command)), stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=folder,
                 env=os.environ | {"PATH": PATH},
             )  # fmt: skip
+        try:
+            self._await_listening(command[0], folder / "log")
+        except AssertionError:
+            self.process.kill()
+            raise
+
+    def _await_listening(self, name, log):
         end = time.monotonic() + programs.PATIENCE
         while True:
             try:
-                socket.create_connection(("127.0.0.1", port), 5).close()
+                socket.create_connection(("127.0.0.1", self.port), 5).close()
                 return
             except OSError:
-                said = (folder / "log").read_text(errors="replace")
-                assert self.process.poll() is None, f"{command[0]} ended: {said}"
-                assert time.monotonic() < end, f"{command[0]} does not listen: {said}"
+                said = log.read_text(errors="replace")
+                assert self.process.poll() is None, f"{name} ended: {said}"
+                assert time.monotonic() < end, f"{name} does not listen: {said}"
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)

@@ -1,5 +1,6 @@
 """Clients of other libraries and ours reach our servers through a reverse proxy, and ours those of others."""
 
+import contextlib
 import itertools
 import signal
 import socket
@@ -23,41 +24,52 @@ class Front:
 
     def __init__(self, kind, scheme, folder, certificates):
         proxies.require(kind)
-        self.kind, self.scheme, self.folder, self.started = kind, scheme, folder, []
+        self.kind, self.scheme, self.folder = kind, scheme, folder
         self.files = certificates.good if scheme == "wss" else None
         self.flags = ["--ca", certificates.ca] if self.files else []
 
-    def start(self, backend, **more):
+    @contextlib.contextmanager
+    def of(self, port, **more):
         """The URL at which the proxy hands on to this port."""
-        self.started.append(START[self.kind](self.folder(self.kind), backend, self.files, **more))
-        return f"{self.scheme}://localhost:{self.started[-1].port}"
-
-    def stop(self):
-        for process in self.started:
+        process = START[self.kind](self.folder(self.kind), port, self.files, **more)
+        try:
+            yield f"{self.scheme}://localhost:{process.port}"
+        finally:
             process.stop()
+
+
+@contextlib.contextmanager
+def serving(command, *flags):
+    """Our server, which ends even if the proxy in front of it never starts."""
+    server = programs.Program([*command, "--port", "0", *flags])
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture(scope="session", params=list(itertools.product(START, ("ws", "wss"))), ids="-".join)
 def front(request, tmp_path_factory, certificates):
-    front = Front(*request.param, tmp_path_factory.mktemp, certificates)
-    yield front
-    front.stop()
+    return Front(*request.param, tmp_path_factory.mktemp, certificates)
 
 
 @pytest.fixture(scope="session")
 def ours(front, server_command):
     """The URL of a proxy in front of our server."""
-    server = programs.Program([*server_command, "--port", "0"])
-    yield front.start(server.port) + "/any/path?and=query"
-    assert server.stop() == 0
+    with serving(server_command) as server, front.of(server.port) as url:
+        yield url + "/any/path?and=query"
+        assert server.stop() == 0
 
 
 @pytest.fixture(scope="session", params=["websockets", "ws"])
 def theirs(request, front):
     """The URL of a proxy in front of a server of another library, without the path."""
     server = peers.start(request.param, None)
-    yield front.start(server.port)
-    server.stop()
+    try:
+        with front.of(server.port) as url:
+            yield url
+    finally:
+        server.stop()
 
 
 def test_messages_come_back(front, ours, any_client):
@@ -88,49 +100,46 @@ def test_the_close_of_a_server_arrives_with_code_and_reason(front, theirs, clien
 
 
 def test_our_stopping_server_closes_with_1001(front, server_command, any_client):
-    server = programs.Program([*server_command, "--port", "0"])
-    talking = Talk(any_client, front.start(server.port), *front.flags).say("text x", "wait message", "wait close")
-    talking.until("text")
-    assert server.stop() == 0
-    close = talking.end().close
+    with serving(server_command) as server, front.of(server.port) as url:
+        talking = Talk(any_client, url, *front.flags).say("text x", "wait message", "wait close")
+        talking.until("text")
+        assert server.stop() == 0
+        close = talking.end().close
     assert (close["code"], close["clean"]) == (1001, True)
 
 
 def test_a_server_that_dies_is_an_error_and_1006(front, server_command, client):
-    server = programs.Program([*server_command, "--port", "0"])
-    talking = Talk(client, front.start(server.port), *front.flags).say("text x", "wait message", "wait close")
-    talking.until("text")
-    server.process.send_signal(signal.SIGKILL)
-    events = talking.end()
-    server.process.wait(programs.PATIENCE)
+    with serving(server_command) as server, front.of(server.port) as url:
+        talking = Talk(client, url, *front.flags).say("text x", "wait message", "wait close")
+        talking.until("text")
+        server.process.send_signal(signal.SIGKILL)
+        events = talking.end()
     assert (events.close["code"], events.close["clean"]) == (1006, False)
     assert events.error["text"]
 
 
 def test_a_proxy_tired_of_silence_is_an_error_and_1006(front, server_command, client):
-    server = programs.Program([*server_command, "--port", "0"])
-    url = front.start(server.port, idle=1)
-    events = talk(client, url, *front.flags, say=["text x", "wait message", "wait close"])
-    assert server.stop() == 0
+    with serving(server_command) as server, front.of(server.port, idle=1) as url:
+        events = talk(client, url, *front.flags, say=["text x", "wait message", "wait close"])
     assert [e["data"] for e in events.messages] == ["x"]
     assert (events.close["code"], events.close["clean"]) == (1006, False)
     assert events.error["text"]
 
 
 def test_our_server_survives_a_proxy_tired_of_silence(front, server_command, their_client):
-    server = programs.Program([*server_command, "--port", "0"])
-    url = front.start(server.port, idle=1)
-    events = talk(their_client, url, *front.flags, say=["text x", "wait message", "wait close"])
-    assert (events.close["code"], events.close["clean"]) == (1006, False)
-    assert talk(their_client, url, *front.flags, say=["text still here", "wait message"]).messages
-    assert server.stop() == 0
+    with serving(server_command) as server, front.of(server.port, idle=1) as url:
+        events = talk(their_client, url, *front.flags, say=["text x", "wait message", "wait close"])
+        assert (events.close["code"], events.close["clean"]) == (1006, False)
+        assert talk(their_client, url, *front.flags, say=["text still here", "wait message"]).messages
+        assert server.stop() == 0
 
 
 def test_an_unreachable_server_is_named_by_its_status(front, client):
     # A port that is taken, and at which nobody listens.
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        events = talk(client, front.start(taken.getsockname()[1]), *front.flags)
+        with front.of(taken.getsockname()[1]) as url:
+            events = talk(client, url, *front.flags)
     assert not events.of("open")
     assert (events.error["phase"], events.error["code"]) == ("upgrade", 25)
     assert UNREACHABLE[front.kind] in events.error["text"]
@@ -138,12 +147,14 @@ def test_an_unreachable_server_is_named_by_its_status(front, client):
 
 
 def test_compression_is_agreed_on_with_our_server(front, server_command, any_client):
-    server = programs.Program([*server_command, "--port", "0", "--deflate"])
     offer = ["--deflate", "{}"] if any_client in programs.THEIRS.values() else []
-    with peers.Relay(server.port) as relay:
-        say = [f"text {WORDS}", "wait message"] * 20
-        events = talk(any_client, front.start(relay.port), *front.flags, *offer, say=say)
-    assert server.stop() == 0
+    with (
+        serving(server_command, "--deflate") as server,
+        peers.Relay(server.port) as relay,
+        front.of(relay.port) as url,
+    ):
+        events = talk(any_client, url, *front.flags, *offer, say=[f"text {WORDS}", "wait message"] * 20)
+        assert server.stop() == 0
     assert events.of("open")[0]["extensions"].startswith("permessage-deflate")
     assert [e["data"] for e in events.messages] == [WORDS] * 20
     assert max(relay.up, relay.down) < 20 * len(WORDS) / 5
