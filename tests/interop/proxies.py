@@ -11,6 +11,8 @@ from pathlib import Path
 
 import programs
 
+PATH = os.environ["PATH"] + ":/usr/sbin"
+PACKAGES = {"danted": "dante-server", "nginx": "nginx-light", "stunnel": "stunnel4", "tinyproxy": "tinyproxy-bin"}
 USER, PASSWORD = "me", "p@ss word"
 LOGIN = "me:p%40ss%20word"
 WRONG = "me:wrong"
@@ -28,17 +30,25 @@ class Process:
         self.port, self.owned = port, folder if owned else None
         with open(folder / "log", "wb") as log:
             self.process = subprocess.Popen(
-                list(map(str, command)), stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=folder
-            )
+                list(map(str, command)), stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=folder,
+                env=os.environ | {"PATH": PATH},
+            )  # fmt: skip
+        try:
+            self._await_listening(command[0], folder / "log")
+        except AssertionError:
+            self.process.kill()
+            raise
+
+    def _await_listening(self, name, log):
         end = time.monotonic() + programs.PATIENCE
         while True:
             try:
-                socket.create_connection(("127.0.0.1", port), 5).close()
+                socket.create_connection(("127.0.0.1", self.port), 5).close()
                 return
             except OSError:
-                said = (folder / "log").read_text(errors="replace")
-                assert self.process.poll() is None, f"{command[0]} ended: {said}"
-                assert time.monotonic() < end, f"{command[0]} does not listen: {said}"
+                said = log.read_text(errors="replace")
+                assert self.process.poll() is None, f"{name} ended: {said}"
+                assert time.monotonic() < end, f"{name} does not listen: {said}"
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -64,42 +74,39 @@ def microsocks(folder):
     return Process(folder, port, ["microsocks", "-i", "127.0.0.1", "-p", port, "-u", USER, "-P", PASSWORD])
 
 
-class Dante(Process):
-    """danted logs users of the machine in, so one is made for the time of the tests."""
+def hashed(method):
+    command = ["openssl", "passwd", method, PASSWORD]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
-    def __init__(self, folder):
-        hashed = subprocess.run(["openssl", "passwd", "-6", PASSWORD], capture_output=True, text=True, check=True)
-        self.user = f"tw-{os.getpid()}"
-        subprocess.run(
-            ["useradd", "--no-create-home", "--shell", "/bin/false", "-p", hashed.stdout.strip(), self.user], check=True
-        )
-        self.logins = (f"{self.user}:p%40ss%20word", f"{self.user}:wrong")
-        port = free_port()
-        (folder / "conf").write_text(f"""
+
+def no_view_of_its_own():
+    """Why a program cannot have a view of its own of the file system here; None if it can."""
+    done = subprocess.run(["unshare", "--mount", "true"], capture_output=True, text=True, check=False)
+    return done.stderr.strip() if done.returncode else None
+
+
+def dante(folder):
+    port = free_port()
+    # It asks the system for passwords: a user whom only its own view of the file system has.
+    (folder / "passwd").write_text(Path("/etc/passwd").read_text() + f"{USER}:x:60000:60000::/:/bin/false\n")
+    (folder / "shadow").write_text(f"{USER}:{hashed('-6')}:19000:0:99999:7:::\n")
+    (folder / "conf").write_text(f"""
 logoutput: stderr
 internal: 127.0.0.1 port = {port}
 external: 127.0.0.1
-socksmethod: username
 clientmethod: none
+socksmethod: username
 user.privileged: root
 user.unprivileged: nobody
-client pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 }}
-socks pass {{ from: 127.0.0.0/8 to: 0.0.0.0/0 }}
+client pass {{
+  from: 127.0.0.0/8 to: 127.0.0.0/8
+}}
+socks pass {{
+  from: 127.0.0.0/8 to: 0.0.0.0/0
+}}
 """)
-        try:
-            super().__init__(folder, port, ["danted", "-f", folder / "conf"])
-        except BaseException:
-            self.forget()
-            raise
-
-    def forget(self):
-        subprocess.run(["userdel", self.user], check=True)
-
-    def stop(self):
-        try:
-            super().stop()
-        finally:
-            self.forget()
+    start = "mount --bind passwd /etc/passwd && mount --bind shadow /etc/shadow && exec danted -f conf -p pid"
+    return Process(folder, port, ["unshare", "--mount", "sh", "-c", start])
 
 
 def squid(digest):
@@ -111,8 +118,7 @@ def squid(digest):
         users.write_text(f"{USER}:{PASSWORD}\n")
         helper = f"digest program /usr/lib/squid/digest_file_auth {users}\nauth_param digest realm proxy"
     else:
-        hashed = subprocess.run(["openssl", "passwd", "-apr1", PASSWORD], capture_output=True, text=True, check=True)
-        users.write_text(f"{USER}:{hashed.stdout}")
+        users.write_text(f"{USER}:{hashed('-apr1')}\n")
         helper = f"basic program /usr/lib/squid/basic_ncsa_auth {users}\nauth_param basic realm proxy"
     (folder / "conf").write_text(f"""
 http_port 127.0.0.1:{port}
@@ -144,7 +150,7 @@ def with_tls(folder, port, certificates):
     return Process(folder, own, ["stunnel", folder / "conf"])
 
 
-def missing():
-    """What the tests of proxies need and is not there."""
-    path = os.environ["PATH"] + ":/usr/sbin"
-    return [name for name in ("tinyproxy", "microsocks", "squid", "stunnel", "danted") if not shutil.which(name, path=path)]
+def require(*tools):
+    absent = [tool for tool in tools if not shutil.which(tool, path=PATH)]
+    packages = " ".join(PACKAGES.get(tool, tool) for tool in absent)
+    assert not absent, f"install them with: sudo apt-get install {packages}"

@@ -19,10 +19,9 @@ def refusal():
 
 @pytest.fixture(scope="session", autouse=True)
 def namespaces():
+    # Not a package that could be installed: a container may have no right to it.
     if reason := refusal():
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(f"no network namespaces: {reason} (run as root)")
+        pytest.skip(f"no network namespaces: {reason}")
 
 
 @pytest.fixture
