@@ -37,7 +37,7 @@ EXAMPLES_C := $(patsubst examples/c/%.c,target/c/examples/%,$(wildcard examples/
 .PHONY: help demo test setup build clean FORCE \
   check fmt clippy features doc limits deny header \
   rust-release python-ext examples-c echo-server-c echo-client-c talk-c programs-c \
-  test-rust test-c test-python test-browser valgrind autobahn autobahn-full interop fuzz fuzz-short bench bench-memory
+  test-rust test-c test-python test-network test-browser valgrind autobahn autobahn-full interop fuzz fuzz-short bench bench-memory
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | column -t -s '|'
@@ -46,7 +46,7 @@ demo: setup build ## a wss:// conversation between Rust, C, C++ and Python
 	@$(OUT)/demo "Rust=$(OUT)/demo-client" "C=target/c/examples/demo_client" "C++=target/c/examples/demo_client-cpp" \
 	  "Python=$(PY) examples/python/demo_callbacks.py" "Python asyncio=$(PY) examples/python/demo_asyncio.py"
 
-test: summary setup check test-rust build test-c test-python interop test-browser autobahn valgrind fuzz-short ## everything that decides whether a change lands
+test: summary setup check test-rust build test-c test-python interop test-network test-browser autobahn valgrind fuzz-short ## everything that decides whether a change lands
 	@echo "All suites passed."
 
 .PHONY: summary
@@ -132,6 +132,8 @@ valgrind: setup $(TESTEES_C) ## C server and C client under valgrind
 	@$(STEP) "test: C under valgrind" --need valgrind,openssl $(PY) $(S)/valgrind.py
 interop: setup rust-release $(TESTEES_C) python-ext ## against websockets, npm ws and OpenSSL, both roles
 	@$(STEP) "test: interop" --need node,npm,openssl,gcc,g++,tinyproxy,microsocks,squid,stunnel $(PY) -m pytest -q -n 2 tests/interop
+test-network: setup rust-release $(TESTEES_C) python-ext ## network: faults of a network, in namespaces
+	@$(STEP) "test: network" --need ip,nft,unshare,nsenter,setpriv,gcc $(PY) -m pytest -q -rx -n 4 --dist worksteal tests/network
 test-browser: setup rust-release $(TESTEES_C) ## headless Chromium as a client
 	@$(STEP) "test: browser" --need chromium,gcc $(PY) -m pytest -q tests/browser
 autobahn: setup rust-release $(TESTEES_C) python-ext ## Autobahn cases 1-7, 9, 10 and 27 of 12 and 13, five testees
