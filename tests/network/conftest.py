@@ -20,6 +20,15 @@ def rights():
         complain(f"no network namespaces here: {reason}")
 
 
+def pytest_collection_modifyitems(items):
+    """The tests that take a minute are the first ones of a worker each, so that none has to wait for another."""
+    long = [item for item in items if item.path.stem == "test_silence"]
+    if long:
+        short = [item for item in items if item not in long]
+        share = -(-len(short) // len(long))
+        items[:] = [each for n, item in enumerate(long) for each in (item, *short[n * share : (n + 1) * share])]
+
+
 def pytest_terminal_summary(terminalreporter):
     """One line for all that was skipped, as `tests/scripts/step` looks for it."""
     for report in terminalreporter.stats.get("skipped", [])[:1]:

@@ -60,9 +60,9 @@ class Namespace:
     def ip(self, *lines):
         self.run("ip", "-batch", "-", stdin="\n".join(lines))
 
-    def drop(self, what=""):
+    def drop(self, what="", verdict="drop"):
         """Lets no packet in that nft finds to be `what`; all of them without."""
-        self.run("nft", f"add rule inet faults arriving {what} counter drop")
+        self.run("nft", f"add rule inet faults arriving {what} counter {verdict}")
 
     def dropped(self):
         """How many packets that were."""

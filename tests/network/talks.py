@@ -44,6 +44,15 @@ class Timed(programs.Talk):
         """The data of the next text message."""
         return self.until("text")["data"]
 
+    def assert_alive(self):
+        """Another message comes back, and nothing went wrong before or does in the end."""
+        self.say("text awake")
+        while self.said() != "awake":
+            pass
+        events = self.end()
+        assert not events.of("error", "rejected"), events
+        assert (events.close["code"], events.close["clean"]) == (1000, True), events
+
 
 class Unheard(Timed):
     """A talk whose output nobody reads for a while: printing then blocks, and the callback with it."""
