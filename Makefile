@@ -138,8 +138,8 @@ valgrind: setup $(TESTEES_C) ## C server and C client under valgrind
 	@$(STEP) "test: C under valgrind" --need valgrind,openssl $(PY) $(S)/valgrind.py
 interop: setup rust-release $(TESTEES_C) $(FAULTS_C) python-ext ## against websockets, npm ws and OpenSSL, both roles
 	@$(STEP) "test: interop" --need node,npm,openssl,gcc,g++,tinyproxy,microsocks,squid,stunnel,danted,nginx,haproxy $(PY) -m pytest -q -n 2 tests/interop
-test-network: setup rust-release $(TESTEES_C) python-ext ## silence, loss, dead routes and names, in network namespaces
-	@$(STEP) "test: network" --need ip,nft,unshare,nsenter $(PY) -m pytest -q -n 8 --dist worksteal tests/network
+test-network: setup rust-release $(TESTEES_C) python-ext ## silence, loss, dead addresses and a dead resolver, in network namespaces
+	@$(STEP) "test: network" --need ip,nft,unshare,nsenter,setpriv,gcc $(PY) -m pytest -q -n 4 --dist worksteal tests/network
 test-browser: setup rust-release $(TESTEES_C) ## headless Chromium as a client
 	@$(STEP) "test: browser" --need chromium,gcc $(PY) -m pytest -q tests/browser
 autobahn: setup rust-release $(TESTEES_C) python-ext ## Autobahn cases 1-7, 9, 10 and 27 of 12 and 13, five testees

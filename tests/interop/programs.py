@@ -83,6 +83,9 @@ class Events(list):
 class Talk:
     """A talk that is driven line by line."""
 
+    # How long the next event may take, in seconds.
+    patience = PATIENCE
+
     def __init__(self, command, url, *flags):
         self.process = spawn([*command, url, *flags], stderr=subprocess.PIPE, errors="replace")
         self.events, self.lines = Events(), queue.SimpleQueue()
@@ -106,10 +109,10 @@ class Talk:
     def next(self):
         """The next event, or None at the end."""
         try:
-            line = self.lines.get(timeout=PATIENCE)
+            line = self.lines.get(timeout=self.patience)
         except queue.Empty:
             self.process.kill()
-            raise AssertionError(f"nothing came for {PATIENCE} s after {self.events}") from None
+            raise AssertionError(f"nothing came for {self.patience} s after {self.events}") from None
         if line is None:
             return None
         self.events.append(json.loads(line))
