@@ -588,6 +588,9 @@ typedef struct tw_server_opts {
 /* A listening socket. */
 typedef uint64_t tw_server;
 
+/* A timer of a loop. */
+typedef uint64_t tw_timer;
+
 /* One more certificate of a server, with its key. This structure never grows. */
 typedef struct tw_tls_cert {
   /* The certificate and what it is signed with, a PEM file. */
@@ -722,6 +725,21 @@ tw_status tw_close(tw_ws ws,
  * TW_OK, or TW_EHANDLE for a dead id. Any thread, any callback.
  */
 TW_API tw_status tw_abort(tw_ws ws);
+
+/* Reads nothing of a connection until tw_resume: no message comes, pings are not answered, the peer's sends
+ * wait in the network, and its silence is not judged. Called on the loop's thread, no `on_message` comes
+ * after it returns; from another thread at most the one that is running. tw_close resumes.
+ *
+ * TW_OK; TW_EHANDLE for a dead id. Any thread, any callback.
+ */
+TW_API
+tw_status tw_pause(tw_ws ws);
+
+/* Reads again. Does nothing on a connection that is not paused.
+ *
+ * TW_OK; TW_EHANDLE for a dead id. Any thread, any callback.
+ */
+TW_API tw_status tw_resume(tw_ws ws);
 
 /* The state as in browsers: 0 connecting, 1 open, 2 closing, 3 closed. A dead id is closed.
  *
@@ -865,6 +883,20 @@ TW_API
 tw_status tw_server_set_tls(tw_server server,
                             tw_tls tls);
 
+/* Queues one message, as tw_send does, on every connection of a server that is open. Those with
+ * `max_buffered` payload bytes queued do not get it. `count`, unless it is NULL, receives how many do.
+ *
+ * TW_OK; TW_EINVAL, TW_EUTF8 and TW_EUNSUPPORTED as for tw_send; TW_EHANDLE for a dead id, TW_EFORKED. Any
+ * thread, any callback. While another thread drives the loop it waits for the end of that turn, so hold
+ * no lock that a callback takes.
+ */
+TW_API
+tw_status tw_broadcast(tw_server server,
+                       uint32_t flags,
+                       const void *data,
+                       size_t len,
+                       size_t *count);
+
 /* Stops listening. The server's connections stay; close them as you see fit. Nothing is called for
  * the server itself, and its id is dead.
  *
@@ -887,6 +919,32 @@ TW_API uint32_t tw_version(void);
  * Any thread, any time. The text in `tw_error` says more where there is one.
  */
 TW_API const char *tw_strerror(tw_status status);
+
+/* Has `function` called with `user` by the thread that drives the loop, after `after_ms` and, unless
+ * `every_ms` is 0, again every `every_ms`. A loop that is late calls it once for all that it missed.
+ *
+ * TW_OK and the id in `out`, which may be NULL. The id of a timer that is not repeated dies with its
+ * call; all die with the loop, and then nothing is called. TW_EINVAL if `function` is NULL; TW_EHANDLE,
+ * TW_EFORKED; TW_ESHUTDOWN while the loop is being freed; TW_ENOMEM with 16777216 timers. Any thread, any
+ * callback. While another thread drives the loop it waits for the end of that turn, so hold no lock that
+ * a callback takes.
+ */
+TW_API
+tw_status tw_timer_start(tw_loop id,
+                         uint32_t after_ms,
+                         uint32_t every_ms,
+                         void (*function)(void *user),
+                         void *user,
+                         tw_timer *out);
+
+/* Forgets a timer, also from within its own function. From the loop's thread its function is not called
+ * any more when this returns; from another thread neither, since a call that is running is waited for.
+ *
+ * TW_OK; TW_EHANDLE for a dead id, TW_EFORKED. Any thread, any callback; hold no lock that a callback
+ * takes.
+ */
+TW_API
+tw_status tw_timer_stop(tw_timer timer);
 
 /* Makes a TLS configuration for any number of connections and servers, of any loop. It never changes.
  *

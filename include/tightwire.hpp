@@ -127,6 +127,51 @@ private:
     std::shared_ptr<detail::loop_state> state_;
 };
 
+/// A function that a loop calls when it is time; the destructor stops it. To be made, moved and destroyed
+/// like tw::websocket, also within its own function.
+class timer {
+public:
+    timer() noexcept : id_(0) {}
+    /// After `after_ms` and, unless `every_ms` is 0, again every `every_ms`.
+    timer(loop &on, std::uint32_t after_ms, std::function<void()> job, std::uint32_t every_ms = 0)
+        : id_(0), block_(std::make_shared<block>(on.state(), std::move(job))) {
+        detail::check(tw_timer_start(on.id(), after_ms, every_ms, &timer::call, block_.get(), &id_));
+    }
+    ~timer() { stop(); }
+    timer(timer &&other) noexcept : id_(other.id_), block_(std::move(other.block_)) { other.id_ = 0; }
+    timer &operator=(timer &&other) noexcept {
+        if (this != &other) {
+            stop();
+            id_ = other.id_;
+            block_ = std::move(other.block_);
+            other.id_ = 0;
+        }
+        return *this;
+    }
+    void stop() noexcept {
+        if (id_ != 0) {
+            tw_timer_stop(id_);
+            id_ = 0;
+        }
+        block_.reset();
+    }
+
+private:
+    struct block : std::enable_shared_from_this<block> {
+        block(const std::shared_ptr<detail::loop_state> &on, std::function<void()> &&what)
+            : state(on), job(std::move(what)) {}
+        std::shared_ptr<detail::loop_state> state;
+        std::function<void()> job;
+    };
+    static void call(void *user) noexcept {
+        // Its timer may be destroyed meanwhile.
+        std::shared_ptr<block> alive = static_cast<block *>(user)->shared_from_this();
+        alive->state->guard([&] { alive->job(); });
+    }
+    tw_timer id_;
+    std::shared_ptr<block> block_;
+};
+
 /// A connection by its name, as a server's callbacks get it; copy and keep it as you like.
 class connection {
 public:
@@ -163,6 +208,9 @@ public:
         }
     }
     void abort() const noexcept { tw_abort(id_.value); }
+    /// Reads nothing until resume(); see tw_pause.
+    void pause() const noexcept { tw_pause(id_.value); }
+    void resume() const noexcept { tw_resume(id_.value); }
     tw::ready_state ready_state() const noexcept {
         return static_cast<tw::ready_state>(tw_ready_state(id_.value));
     }
@@ -365,6 +413,13 @@ public:
         std::uint16_t number = 0;
         detail::check(tw_server_port(id_.value, &number));
         return number;
+    }
+    /// Sends to every open connection; returns to how many. See tw_broadcast.
+    std::size_t broadcast(const std::string &text) const { return broadcast(TW_TEXT, text.data(), text.size()); }
+    std::size_t broadcast(std::uint32_t flags, const void *data, std::size_t size) const {
+        std::size_t count = 0;
+        detail::check(tw_broadcast(id_.value, flags, data, size, &count));
+        return count;
     }
     /// Another certificate for connections from now on; any thread. See tw_server_set_tls.
     void set_tls(const tls &with) { detail::check(tw_server_set_tls(id_.value, with.id())); }

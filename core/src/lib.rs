@@ -65,7 +65,7 @@ pub use error::{Attempt, Error, ErrorCode, Phase};
 #[cfg(feature = "net")]
 pub use event_loop::{
     CloseEvent, ConnId, Context, EventLoop, Handler, LoopHandle, LoopOptions, Message, Opening,
-    Remote, Reply, Retry, ServerId, Socket,
+    Remote, Reply, Retry, ServerId, Socket, TimerId,
 };
 #[cfg(feature = "tls")]
 pub use net::tls_engine::{TlsEngine, TlsFactory};

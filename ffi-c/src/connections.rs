@@ -55,21 +55,7 @@ pub unsafe extern "C" fn tw_send(
     guard::status(|| {
         // SAFETY: the caller vouches for `data`.
         let data = unsafe { edge::bytes(data, len) }?;
-        let kind = match flags & !(TW_NODEFLATE | TW_DEFLATE) {
-            TW_TEXT => MessageKind::Text,
-            TW_BINARY => MessageKind::Binary,
-            other if other & TW_MORE != 0 => return Err(TW_EUNSUPPORTED),
-            _ => return Err(TW_EINVAL),
-        };
-        if kind == MessageKind::Text && simdutf8::basic::from_utf8(data).is_err() {
-            return Err(TW_EUTF8);
-        }
-        let message = Message::from_parts(kind, data);
-        let message = match (flags & TW_DEFLATE != 0, flags & TW_NODEFLATE != 0) {
-            (false, false) => message,
-            (deflate, no_deflate) if deflate != no_deflate => message.compress(deflate),
-            _ => return Err(TW_EINVAL),
-        };
+        let message = message(flags, data)?;
         act(
             ws,
             |context, id| sent(context.send(id, message), context.ready_state(id)),
@@ -77,6 +63,25 @@ pub unsafe extern "C" fn tw_send(
             TW_ESTATE,
         )
     })
+}
+
+/// The message that the arguments of a send make.
+pub(crate) fn message(flags: u32, data: &[u8]) -> Result<Message<'_>, tw_status> {
+    let kind = match flags & !(TW_NODEFLATE | TW_DEFLATE) {
+        TW_TEXT => MessageKind::Text,
+        TW_BINARY => MessageKind::Binary,
+        other if other & TW_MORE != 0 => return Err(TW_EUNSUPPORTED),
+        _ => return Err(TW_EINVAL),
+    };
+    if kind == MessageKind::Text && simdutf8::basic::from_utf8(data).is_err() {
+        return Err(TW_EUTF8);
+    }
+    let message = Message::from_parts(kind, data);
+    match (flags & TW_DEFLATE != 0, flags & TW_NODEFLATE != 0) {
+        (false, false) => Ok(message),
+        (deflate, no_deflate) if deflate != no_deflate => Ok(message.compress(deflate)),
+        _ => Err(TW_EINVAL),
+    }
 }
 
 /// Sends a ping with up to 125 bytes (RFC 6455 section 5.5.2); `on_pong` tells of the answer. Pings of
@@ -151,6 +156,52 @@ pub extern "C" fn tw_abort(ws: tw_ws) -> tw_status {
             },
             |remote| {
                 remote.abort();
+                Ok(())
+            },
+            0,
+        )
+    })
+}
+
+/// Reads nothing of a connection until tw_resume: no message comes, pings are not answered, the peer's sends
+/// wait in the network, and its silence is not judged. Called on the loop's thread, no `on_message` comes
+/// after it returns; from another thread at most the one that is running. tw_close resumes.
+///
+/// TW_OK; TW_EHANDLE for a dead id. Any thread, any callback.
+#[unsafe(no_mangle)]
+pub extern "C" fn tw_pause(ws: tw_ws) -> tw_status {
+    guard::status(|| {
+        act(
+            ws,
+            |context, id| {
+                alive(context, id)?;
+                context.pause(id);
+                Ok(())
+            },
+            |remote| {
+                remote.pause();
+                Ok(())
+            },
+            0,
+        )
+    })
+}
+
+/// Reads again. Does nothing on a connection that is not paused.
+///
+/// TW_OK; TW_EHANDLE for a dead id. Any thread, any callback.
+#[unsafe(no_mangle)]
+pub extern "C" fn tw_resume(ws: tw_ws) -> tw_status {
+    guard::status(|| {
+        act(
+            ws,
+            |context, id| {
+                alive(context, id)?;
+                context.resume(id);
+                Ok(())
+            },
+            |remote| {
+                remote.resume();
                 Ok(())
             },
             0,

@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use tightwire::{ConnId, ServerId};
+use tightwire::{ConnId, ServerId, TimerId};
 
 /// Places for loops; 0 is none.
 pub(crate) const LOOPS: usize = 1 << 10;
@@ -26,6 +26,7 @@ pub(crate) enum Kind {
     Connection = 2,
     Server = 3,
     Tls = 4,
+    Timer = 5,
 }
 
 /// An id in parts.
@@ -100,6 +101,17 @@ impl Names {
     pub(crate) fn server(&self, id: ServerId) -> u64 {
         self.note(id.to_u64());
         self.name(Kind::Server, id.to_u64())
+    }
+
+    /// The id of a timer.
+    pub(crate) fn timer(&self, id: TimerId) -> u64 {
+        self.note(id.to_u64());
+        self.name(Kind::Timer, id.to_u64())
+    }
+
+    /// The timer that an id of this loop names.
+    pub(crate) fn timer_of(&self, parts: Parts) -> TimerId {
+        TimerId::from_u64(self.own(parts))
     }
 
     /// The connection that an id of this loop names.

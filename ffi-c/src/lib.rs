@@ -17,6 +17,7 @@ pub mod loops;
 pub mod options;
 pub mod server;
 pub mod status;
+pub mod timers;
 pub mod tls;
 
 mod bridge;

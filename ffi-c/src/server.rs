@@ -6,6 +6,7 @@ use tightwire::{ServerOptions, ServerTls};
 
 use crate::bridge::Bridge;
 use crate::callbacks::{tw_events, tw_loop, tw_server, tw_tls};
+use crate::connections::message;
 use crate::current::{self, Inside};
 use crate::edge::{self, SizedStruct};
 use crate::guard;
@@ -207,6 +208,49 @@ pub extern "C" fn tw_server_set_tls(server: tw_server, tls: tw_tls) -> tw_status
         let own = home.servers().get(&id.to_u64()).ok_or(TW_EHANDLE)?.tls.clone();
         let new = tls::server(tls).map_err(|failure| failure.code())?;
         own.ok_or(TW_EINVAL)?.replace_with(&new);
+        Ok(())
+    })
+}
+
+/// Queues one message, as tw_send does, on every connection of a server that is open. Those with
+/// `max_buffered` payload bytes queued do not get it. `count`, unless it is NULL, receives how many do.
+///
+/// TW_OK; TW_EINVAL, TW_EUTF8 and TW_EUNSUPPORTED as for tw_send; TW_EHANDLE for a dead id, TW_EFORKED. Any
+/// thread, any callback. While another thread drives the loop it waits for the end of that turn, so hold
+/// no lock that a callback takes.
+///
+/// # Safety
+///
+/// `data` points at `len` bytes, or `len` is 0; `count` is NULL or may be written to.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tw_broadcast(
+    server: tw_server,
+    flags: u32,
+    data: *const c_void,
+    len: usize,
+    count: *mut usize,
+) -> tw_status {
+    guard::status(|| {
+        // SAFETY: the caller vouches for `data`.
+        let message = message(flags, unsafe { edge::bytes(data, len) }?)?;
+        let parts = Parts::of(server, Kind::Server).ok_or(TW_EHANDLE)?;
+        let home = registry::enter_of(parts)?;
+        let id = home.names().server_of(parts);
+        if !home.servers().contains_key(&id.to_u64()) {
+            return Err(TW_EHANDLE);
+        }
+        let inside =
+            current::inside(parts.place, |Inside { context, .. }| context.broadcast(id, message));
+        let taken = match inside {
+            Some(taken) => taken,
+            None => home.wait_and_use(|event_loop| {
+                let taken = event_loop.context().broadcast(id, message);
+                event_loop.flush();
+                taken
+            })?,
+        };
+        // SAFETY: the caller vouches for `count`.
+        unsafe { edge::store_if_wanted(count, taken) };
         Ok(())
     })
 }

@@ -1,13 +1,17 @@
 //! The keyword arguments of a client, put into the core's options.
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use tightwire::{ClientOptions, Tuning};
 
 use crate::auth;
-use crate::error::{describe, syntax};
+use crate::connection::Connection;
+use crate::error::{describe, raise, syntax};
+use crate::event_loop::Loop;
+use crate::handler::ClientHandler;
 use crate::options;
 use crate::python;
+use crate::socket::WebSocket;
 use crate::tls::{ClientChoice, client_choice};
 
 /// What a client is made with, besides its URL and its limits.
@@ -72,6 +76,28 @@ impl Keywords<'_, '_> {
         }
         Ok(client.max_redirects(self.max_redirects).tuning(tuning))
     }
+}
+
+/// Starts the connection of a socket that has none yet.
+pub(crate) fn connect(
+    slf: &Bound<'_, WebSocket>,
+    options: &ClientOptions,
+    jar: Option<Py<PyAny>>,
+    r#loop: &Loop,
+) -> PyResult<()> {
+    let py = slf.py();
+    let handler = ClientHandler { ws: slf.clone().unbind(), jar };
+    let connected = r#loop.with(py, |context| {
+        let id = context.connect(options, Box::new(handler))?;
+        Ok(context.remote(id))
+    })?;
+    let remote = connected.map_err(|error| raise(py, &error))?;
+    let remote = remote.ok_or_else(|| PyRuntimeError::new_err("the loop is gone"))?;
+    let connection = Connection::new(py, r#loop.driver(), remote, false);
+    if slf.get().connection.set(connection).is_err() {
+        return Err(PyRuntimeError::new_err("WebSocket.__init__ was called twice"));
+    }
+    Ok(())
 }
 
 /// The jar that wants to be told of the cookies that the server sets, if there is one.

@@ -162,6 +162,19 @@ impl Connection {
             .unwrap_or_else(|| self.remote.close(code, reason))
     }
 
+    /// Stops reading, or goes on with it.
+    pub(crate) fn set_paused(&self, py: Python<'_>, paused: bool) {
+        let done = self.driver.with(py, |context| match paused {
+            true => context.pause(self.id),
+            false => context.resume(self.id),
+        });
+        match done {
+            Some(()) => {}
+            None if paused => self.remote.pause(),
+            None => self.remote.resume(),
+        }
+    }
+
     /// Ends the TCP connection without a closing handshake.
     pub(crate) fn abort(&self, py: Python<'_>) {
         self.state.fetch_max(ReadyState::Closing as u8, Ordering::AcqRel);

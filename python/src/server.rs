@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use tightwire::{ServerId, ServerOptions, ServerTls};
 
+use crate::convert::Payload;
 use crate::driver::Driver;
 use crate::error::{describe, raise};
 use crate::event_loop::Loop;
@@ -69,6 +70,16 @@ impl Server {
                 let _ = connection.close(py, Some(GOING_AWAY), "");
             }
         }
+    }
+
+    /// Sends a message to every open connection; to how many. The loop's thread only.
+    #[pyo3(signature = (data, /))]
+    fn broadcast(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<usize> {
+        let payload = Payload::of(data)?;
+        let id = self.id;
+        self.driver.with(py, |context| context.broadcast(id, payload.message())).ok_or_else(|| {
+            PyRuntimeError::new_err("broadcast: only on the thread that drives the server")
+        })
     }
 
     /// Another certificate for connections from now on. Any thread.

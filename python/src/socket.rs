@@ -8,16 +8,15 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 use tightwire::proto::close::check_close;
-use tightwire::{ClientOptions, CloseError, Loss, ReadyState, SendError};
+use tightwire::{CloseError, Loss, ReadyState, SendError};
 
 use crate::arguments::{close_code, listener_options};
 use crate::client::{self, Keywords};
 use crate::connection::{Connection, Sent};
 use crate::convert::{Payload, text_of};
-use crate::error::{named, raise, syntax};
+use crate::error::{named, syntax};
 use crate::event::{Event, Name};
 use crate::event_loop::Loop;
-use crate::handler::ClientHandler;
 use crate::listeners::Listeners;
 use crate::options::{self, Heartbeat, Limits, Times};
 use crate::python;
@@ -28,7 +27,7 @@ const BINARY_TYPES: [&str; 2] = ["blob", "arraybuffer"];
 /// A WebSocket, as in a browser.
 #[pyclass(frozen, subclass, weakref, module = "tightwire")]
 pub(crate) struct WebSocket {
-    connection: OnceLock<Connection>,
+    pub(crate) connection: OnceLock<Connection>,
     pub(crate) listeners: Listeners,
     binary_type: AtomicU8,
     pub(crate) error: Mutex<Option<Py<PyAny>>>,
@@ -86,27 +85,6 @@ impl WebSocket {
     fn set_attribute(&self, name: Name, value: &Bound<'_, PyAny>) {
         let callback = value.is_callable().then(|| value.clone().unbind());
         self.listeners.set_attribute(name, callback);
-    }
-
-    fn connect(
-        slf: &Bound<'_, Self>,
-        options: &ClientOptions,
-        jar: Option<Py<PyAny>>,
-        r#loop: &Loop,
-    ) -> PyResult<()> {
-        let py = slf.py();
-        let handler = ClientHandler { ws: slf.clone().unbind(), jar };
-        let connected = r#loop.with(py, |context| {
-            let id = context.connect(options, Box::new(handler))?;
-            Ok(context.remote(id))
-        })?;
-        let remote = connected.map_err(|error| raise(py, &error))?;
-        let remote = remote.ok_or_else(|| PyRuntimeError::new_err("the loop is gone"))?;
-        let connection = Connection::new(py, r#loop.driver(), remote, false);
-        if slf.get().connection.set(connection).is_err() {
-            return Err(PyRuntimeError::new_err("WebSocket.__init__ was called twice"));
-        }
-        Ok(())
     }
 }
 
@@ -179,7 +157,7 @@ impl WebSocket {
         let tuning = options::tuning(&times, limits, compression)?;
         let client = keywords.options(py, &url, tuning)?;
         let current = python::current_loop(py)?.call1((r#loop,))?;
-        Self::connect(slf, &client, jar, current.cast::<Loop>()?.get())
+        client::connect(slf, &client, jar, current.cast::<Loop>()?.get())
     }
 
     /// The URL as browsers write it; for a server's socket the one that the client asked for.
@@ -376,6 +354,18 @@ impl WebSocket {
             }
             Err(error) => Err(named(py, "InvalidStateError", format!("ping: {error}"))),
         }
+    }
+
+    /// Reads nothing more until `resume`. Any thread.
+    fn pause(&self, py: Python<'_>) -> PyResult<()> {
+        self.started()?.set_paused(py, true);
+        Ok(())
+    }
+
+    /// Reads again. Any thread.
+    fn resume(&self, py: Python<'_>) -> PyResult<()> {
+        self.started()?.set_paused(py, false);
+        Ok(())
     }
 
     /// Ends the connection without a closing handshake. Any thread.

@@ -316,3 +316,44 @@ def test_bad_tls_settings(files, tmp_path):
             TLS(**options)
     with pytest.raises(ValueError, match="tls: a server needs"):
         tightwire.serve(echo, tls=TLS(ca=files["ca"]))
+
+
+def test_a_broadcast_reaches_everybody():
+    async def main():
+        server = tightwire.serve(lambda ws: None)
+        got = []
+        sockets = [await WebSocket(f"ws://127.0.0.1:{server.port}/") for _ in range(3)]
+        everybody = asyncio.Event()
+        for ws in sockets:
+            ws.onmessage = lambda event: (got.append(event.data), len(got) == 3 and everybody.set())
+        assert server.broadcast("hello") == 3
+        await asyncio.wait_for(everybody.wait(), SECONDS)
+        assert got == ["hello"] * 3
+        server.close()
+        assert server.broadcast(b"nobody") == 0
+
+    asyncio.run(main())
+    with running_server() as server:
+        with pytest.raises(RuntimeError, match="thread"):
+            server.broadcast("x")
+
+
+def test_a_paused_socket_gets_nothing_until_it_is_resumed(play, url):
+    got = []
+
+    def setup():
+        ws = WebSocket(url)
+        ws.onopen = lambda event: [ws.send(str(number)) for number in range(3)]
+
+        def take(event):
+            got.append(event.data)
+            ws.pause()
+            # Another thread's, as a worker's would be.
+            threading.Timer(0.02, ws.resume).start()
+            if len(got) == 3:
+                ws.close(1000)
+
+        ws.onmessage = take
+
+    play(setup)
+    assert got == ["0", "1", "2"]

@@ -388,6 +388,11 @@ class WebSocket:
             InvalidStateError: The connection is not open.
             ValueError: More than 125 bytes.
         """
+    def pause(self) -> None:
+        """Reads nothing until `resume`: no message comes, pings are not answered, the peer's sends wait in the
+        network, and its silence is not judged. `close` resumes."""
+    def resume(self) -> None:
+        """Reads again. Does nothing on a socket that is not paused."""
     def abort(self) -> None:
         """Ends the connection without a closing handshake; `error` and `close` (1006) follow."""
     @overload
@@ -470,6 +475,12 @@ class Server:
 
         Args:
             connections: False leaves them open.
+        """
+    def broadcast(self, data: str | Buffer, /) -> int:
+        """Sends a message to every connection that is open and whose queue is not full; to how many.
+
+        Raises:
+            RuntimeError: On another thread than the one that drives the server.
         """
     def set_tls(self, tls: TLS | SSLContext) -> None:
         """Another certificate, for instance since it was renewed. Any thread.

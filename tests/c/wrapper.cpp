@@ -308,7 +308,59 @@ static void comes_back() {
     CHECK(lost == 1 && accepted == 2);
 }
 
+static void timers_pauses_and_broadcasts() {
+    tw::loop loop;
+    tw::server server;
+    tw::websocket ws;
+    std::unique_ptr<tw::timer> ticks;
+    int count = 0, messages = 0;
+    bool paused = false;
+    server.onopen = [&](tw::connection, const tw::open_event &) {
+        for (int i = 0; i < 3; i++) {
+            CHECK(server.broadcast("hello") == 1);
+        }
+    };
+    server.listen(loop, "ws://127.0.0.1:0");
+    ws.onmessage = [&](const tw::message &) {
+        CHECK(!paused);
+        paused = true;
+        ws.pause();
+        messages++;
+    };
+    ws.onclose = [&](const tw::close_event &event) {
+        CHECK(event.clean);
+        loop.stop();
+    };
+    ticks.reset(new tw::timer(
+        loop, 1,
+        [&] {
+            count++;
+            if (messages == 3) {
+                ws.close(1000);
+                ticks.reset(); // within its own function
+            } else if (paused) {
+                paused = false;
+                ws.resume();
+            }
+        },
+        1));
+    tw::timer never(loop, 1, [] { CHECK(false); });
+    tw::timer moved = std::move(never);
+    moved.stop();
+    ws.connect(loop, url_of(server));
+    loop.run();
+    CHECK(messages == 3 && count >= 3 && !ticks);
+    tw::timer throws(loop, 0, [] { throw std::runtime_error("from a timer"); });
+    try {
+        loop.run();
+        CHECK(false);
+    } catch (const std::runtime_error &error) {
+        CHECK(std::string(error.what()) == "from a timer");
+    }
+}
+
 int main() {
+    timers_pauses_and_broadcasts();
     comes_back();
     compression_is_chosen_and_counted();
     conversation();

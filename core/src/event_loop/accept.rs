@@ -35,6 +35,12 @@ pub(crate) struct Listener {
     backoff: AcceptBackoff,
 }
 
+impl Listener {
+    pub(crate) fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.endpoint
+    }
+}
+
 /// The listener that a token names.
 pub(crate) fn listener_of(token: Token) -> Option<ServerId> {
     (token.0 & LISTENER != 0).then(|| ServerId::from_u64((token.0 & !LISTENER) as u64))

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::core::Core;
 use super::handler::Handler;
-use super::id::{ConnId, ServerId};
+use super::id::{ConnId, ServerId, TimerId};
 use super::link::Link;
 use super::message::Message;
 use super::remote::{LoopHandle, Remote};
@@ -173,6 +173,52 @@ impl<'a> Context<'a> {
         self.core.close_listener(id)
     }
 
+    /// Has `job` called on the loop's thread after this time, and then, unless `every` is `None`, again
+    /// and again. What a loop that was late has missed is left out. A panic in `job` changes nothing.
+    ///
+    /// A timer does not keep [`EventLoop::run_until_idle`](super::EventLoop::run_until_idle) from
+    /// returning. `None` for a time that no clock can hold.
+    pub fn set_timer(
+        &mut self,
+        after: Duration,
+        every: Option<Duration>,
+        job: Box<dyn FnMut(&mut Context<'_>) + Send>,
+    ) -> Option<TimerId> {
+        self.core.refresh_now();
+        let at = self.core.now.checked_add(after);
+        self.core.alarms.set(at, every, job)
+    }
+
+    /// Forgets a timer, also from within its own function. False for one that is gone already.
+    pub fn cancel_timer(&mut self, id: TimerId) -> bool {
+        self.core.alarms.cancel(id)
+    }
+
+    /// Queues a message on every open connection that a server accepted; those whose queue is full
+    /// (`max_send_buffer`) do not get it. Returns how many do.
+    pub fn broadcast<'m>(&mut self, server: ServerId, message: impl Into<Message<'m>>) -> usize {
+        let message = message.into();
+        self.catch_up();
+        let members = self.core.members(server, self.current.as_deref());
+        let mut count = 0;
+        for id in members {
+            let sent = self.with_link(id, |core, link| core.send(link, message).is_ok());
+            count += usize::from(sent == Some(true));
+        }
+        count
+    }
+
+    /// Reads nothing of a connection until [`resume`](Self::resume): no message comes, pings are not
+    /// answered, the peer's sends wait in the network, and its silence is not judged. Closing resumes.
+    pub fn pause(&mut self, id: ConnId) {
+        self.with_link(id, Core::pause);
+    }
+
+    /// Reads again. Does nothing on a connection that is not paused.
+    pub fn resume(&mut self, id: ConnId) {
+        self.with_link(id, Core::resume);
+    }
+
     /// Makes `run` return after this turn.
     pub fn stop(&mut self) {
         self.core.inbox.stop();
@@ -261,6 +307,17 @@ impl<'a> Socket<'a> {
     /// Ends the TCP connection without a closing handshake; `on_close` follows with code 1006.
     pub fn abort(&mut self) {
         self.core.abort(self.link);
+    }
+
+    /// Reads nothing more until [`resume`](Self::resume): no message comes, pings are not answered, the
+    /// peer's sends wait in the network, and its silence is not judged. Closing resumes.
+    pub fn pause(&mut self) {
+        self.core.pause(self.link);
+    }
+
+    /// Reads again. Does nothing on a connection that is not paused.
+    pub fn resume(&mut self) {
+        self.core.resume(self.link);
     }
 
     /// The state as in a browser.

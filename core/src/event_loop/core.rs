@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::accept::Listener;
+use super::alarms::Alarms;
 use super::clock;
 use super::deadlines::Deadlines;
 use super::endpoint::Endpoint;
@@ -70,6 +71,8 @@ pub(crate) struct Core {
     pub(crate) closed_listeners: Vec<usize>,
     /// Listeners that could not accept for want of descriptors.
     pub(crate) owed_accepts: Vec<ServerId>,
+    /// Timers of the application.
+    pub(crate) alarms: Alarms,
     /// Names that were asked for so far; see [`Dial`](super::dial::Dial).
     pub(crate) lookups: Cell<u64>,
 }
@@ -248,6 +251,8 @@ impl Core {
         reason: &str,
     ) -> Result<(), CloseError> {
         check_close(code, reason)?;
+        // The peer's Close has to be read.
+        self.resume(link);
         self.refresh_now();
         link.flags.given_up = true;
         link.shared.set_ready_state(ReadyState::Closing);
@@ -259,6 +264,35 @@ impl Core {
             link.fail(Error::new(ErrorPhase::App, ErrorCode::Shutdown, cause));
         }
         Ok(())
+    }
+
+    /// The open connections of a server; `current` is the one whose callback runs.
+    pub(crate) fn members(&self, server: ServerId, current: Option<&Link>) -> Vec<ConnId> {
+        let listener = self.listeners.get(server.slot(), server.generation());
+        let Some(endpoint) = listener.map(Listener::endpoint) else { return Vec::new() };
+        let is_member = |link: &Link| Arc::ptr_eq(&link.endpoint, endpoint) && link.is_open();
+        let named = self.slots.names().into_iter();
+        let links = named.filter_map(|(slot, generation)| {
+            self.slots.get(slot, generation).map(|conn| &conn.link)
+        });
+        links.chain(current).filter(|link| is_member(link)).map(|link| link.id).collect()
+    }
+
+    pub(crate) fn pause(&mut self, link: &mut Link) {
+        if link.is_open() && !link.flags.given_up {
+            link.flags.paused = true;
+            link.session.pause();
+        }
+    }
+
+    pub(crate) fn resume(&mut self, link: &mut Link) {
+        if std::mem::take(&mut link.flags.paused) {
+            self.refresh_now();
+            link.session.resume(self.now);
+            // What the poller said meanwhile, it does not say again.
+            link.flags.readable = true;
+            self.mark_ready(link);
+        }
     }
 
     pub(crate) fn abort(&mut self, link: &mut Link) {
@@ -288,6 +322,10 @@ impl Core {
             }
             Command::Ping { id, payload } => {
                 let _ = self.with_link(current, id, |core, link| core.ping(link, &payload));
+            }
+            Command::Pause { id, paused } => {
+                let act = if paused { Self::pause } else { Self::resume };
+                self.with_link(current, id, act);
             }
             Command::Send { id, message } => {
                 self.with_link(current, id, |core, link| {

@@ -58,8 +58,14 @@ impl Dispatch<'_> {
     /// Reads until nothing is left or the budget of this turn is used up.
     pub(crate) fn read(&mut self, conn: &mut Connection) {
         let mut bytes = 0;
+        if !conn.link.flags.paused && !conn.link.parked.is_empty() {
+            let mut parked = std::mem::take(&mut conn.link.parked);
+            bytes = parked.len();
+            self.frames(conn, &mut parked);
+        }
         for _ in 0..self.budget {
-            if !conn.link.flags.readable || conn.link.flags.gone {
+            let flags = &conn.link.flags;
+            if !flags.readable || flags.gone || flags.paused {
                 return;
             }
             match self.read_once(conn) {
@@ -70,7 +76,8 @@ impl Dispatch<'_> {
                 break;
             }
         }
-        if conn.link.flags.readable && !conn.link.flags.gone {
+        let flags = &conn.link.flags;
+        if flags.readable && !flags.gone && !flags.paused {
             self.core.mark_ready(&mut conn.link);
         }
     }
@@ -228,6 +235,10 @@ impl Dispatch<'_> {
         let mut at = 0;
         while !link.flags.gone {
             let Some(rest) = input.get_mut(at..) else { return };
+            if link.flags.paused {
+                link.parked = (&*rest).into();
+                return;
+            }
             match rx.next(rest) {
                 Ok((_, None)) => return,
                 Ok((used, Some(event))) => {

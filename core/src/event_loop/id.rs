@@ -1,4 +1,4 @@
-//! Names of connections and servers: a slot and the generation of its content.
+//! Names of connections, servers and timers: a slot and the generation of its content.
 
 /// Bits of the slot number.
 const SLOT_BITS: u32 = 24;
@@ -14,6 +14,10 @@ pub struct ConnId(u64);
 /// Names a listening server of one loop, in the way of [`ConnId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServerId(u64);
+
+/// Names a timer of one loop, in the way of [`ConnId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TimerId(u64);
 
 impl ConnId {
     pub(crate) fn new(slot: usize, generation: u32) -> Self {
@@ -41,6 +45,30 @@ impl ConnId {
 }
 
 impl ServerId {
+    pub(crate) fn new(slot: usize, generation: u32) -> Self {
+        Self(pack(slot, generation))
+    }
+
+    /// The id as a number under 2^50, never 0; for tables and foreign languages.
+    pub fn to_u64(self) -> u64 {
+        self.0
+    }
+
+    /// The id behind a number of [`to_u64`](Self::to_u64).
+    pub fn from_u64(id: u64) -> Self {
+        Self(id)
+    }
+
+    pub(crate) fn slot(self) -> usize {
+        slot(self.0)
+    }
+
+    pub(crate) fn generation(self) -> u32 {
+        generation(self.0)
+    }
+}
+
+impl TimerId {
     pub(crate) fn new(slot: usize, generation: u32) -> Self {
         Self(pack(slot, generation))
     }

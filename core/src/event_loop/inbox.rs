@@ -21,6 +21,7 @@ pub(crate) type Job = Box<dyn FnOnce(&mut Context<'_>) + Send>;
 pub(crate) enum Command {
     Abort { id: ConnId },
     Close { id: ConnId, code: Option<u16>, reason: Box<str> },
+    Pause { id: ConnId, paused: bool },
     Ping { id: ConnId, payload: Box<[u8]> },
     Post(Job),
     Resolved { id: ConnId, lookup: u64, addrs: io::Result<Vec<SocketAddr>> },

@@ -48,6 +48,8 @@ pub(crate) struct Link {
     pub(crate) again: Option<Box<Again>>,
     /// Messages of other threads that came amid a message in parts: they go behind it.
     pub(crate) held: Vec<KeptMessage>,
+    /// What was read when the application paused.
+    pub(crate) parked: Box<[u8]>,
     /// The application's own word.
     pub(crate) tag: u64,
     /// Until the connection is open, or, when it is refused, until its stream must have ended.
@@ -83,6 +85,8 @@ pub(crate) struct Flags {
     pub(crate) gone: bool,
     /// The application closed it: it does not come back.
     pub(crate) given_up: bool,
+    /// The application wants nothing to be read.
+    pub(crate) paused: bool,
 }
 
 /// How far a connection is.
@@ -131,6 +135,7 @@ impl Link {
             error: None,
             again: None,
             held: Vec::new(),
+            parked: Box::default(),
             tag: 0,
             opened_at: None,
             scheduled: None,

@@ -7,6 +7,7 @@
 
 mod accept;
 mod again;
+mod alarms;
 mod clock;
 mod context;
 mod core;
@@ -41,12 +42,13 @@ use mio::{Events, Token};
 
 pub use self::context::{Context, Socket};
 pub use self::handler::{CloseEvent, Handler, Opening, Reply, Retry};
-pub use self::id::{ConnId, ServerId};
+pub use self::id::{ConnId, ServerId, TimerId};
 pub use self::message::Message;
 pub use self::remote::{LoopHandle, Remote};
 
 pub(crate) use self::again::Again;
 
+use self::alarms::Alarms;
 use self::core::{Core, Places};
 use self::deadlines::Deadlines;
 use self::dispatch::Dispatch;
@@ -144,6 +146,7 @@ impl EventLoop {
             shutting_down: false,
             closed_listeners: Vec::new(),
             owed_accepts: Vec::new(),
+            alarms: Alarms::new(),
             lookups: Cell::new(0),
         };
         Ok(Self {
@@ -256,6 +259,7 @@ impl EventLoop {
         self.events.clear();
         dispatch.leftovers();
         dispatch.deadlines();
+        dispatch.alarms();
         // What was queued meanwhile leaves with the rest, also through a `Remote` in a callback.
         dispatch.core.catch_up(None);
         dispatch.flush();
@@ -369,7 +373,8 @@ impl EventLoop {
     }
 
     fn next_deadline(&self) -> Option<Instant> {
-        let deadlines = [self.core.deadlines.next(), self.core.accept_deadline()];
+        let core = &self.core;
+        let deadlines = [core.deadlines.next(), core.accept_deadline(), core.alarms.next()];
         deadlines.into_iter().flatten().min()
     }
 

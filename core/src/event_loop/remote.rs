@@ -200,6 +200,18 @@ impl Remote {
         self.inbox.push(Command::Abort { id: self.id() });
     }
 
+    /// Reads nothing more until [`resume`](Self::resume), once the loop hears of it: no message comes,
+    /// pings are not answered, the peer's sends wait in the network, and its silence is not judged.
+    /// Closing resumes.
+    pub fn pause(&self) {
+        self.inbox.push(Command::Pause { id: self.id(), paused: true });
+    }
+
+    /// Reads again. Does nothing on a connection that is not paused.
+    pub fn resume(&self) {
+        self.inbox.push(Command::Pause { id: self.id(), paused: false });
+    }
+
     /// The state as in a browser.
     pub fn ready_state(&self) -> ReadyState {
         self.shared.ready_state()

@@ -80,6 +80,11 @@ impl<T> Slots<T> {
         value
     }
 
+    /// Whether the slot is reserved, and its value in or out.
+    pub(crate) fn contains(&self, slot: usize, generation: u32) -> bool {
+        self.entries.get(slot).is_some_and(|entry| entry.reserved && entry.generation == generation)
+    }
+
     /// Reserved slots, filled or not.
     pub(crate) fn len(&self) -> usize {
         self.len

@@ -244,6 +244,16 @@ impl Session {
         Ok(())
     }
 
+    /// Nothing is read for a while: the peer's silence proves nothing.
+    pub fn pause(&mut self) {
+        self.timers.pause();
+    }
+
+    /// Reading goes on at `now`, from when on silence counts again.
+    pub fn resume(&mut self, now: Instant) {
+        self.timers.resume(now);
+    }
+
     /// Any bytes came in at `now`: the peer is alive.
     pub fn on_bytes(&mut self, now: Instant) {
         self.timers.heard(now);

@@ -12,6 +12,7 @@ pub(super) struct Timers {
     /// How long it may be silent from then on.
     patience: Option<Duration>,
     pinged: bool,
+    paused: bool,
     /// The ordinary `ping_interval`, to go back to.
     interval: Option<Duration>,
     close: Option<Instant>,
@@ -25,6 +26,7 @@ impl Timers {
             heard: now,
             patience: tuning.ping_interval,
             pinged: false,
+            paused: false,
             interval: tuning.ping_interval,
             close: None,
             linger: None,
@@ -39,7 +41,19 @@ impl Timers {
     }
 
     fn silence(&self) -> Option<Instant> {
-        self.patience.and_then(|patience| self.heard.checked_add(patience))
+        let patience = self.patience.filter(|_| !self.paused);
+        patience.and_then(|patience| self.heard.checked_add(patience))
+    }
+
+    /// Silence is not judged from now on.
+    pub(super) fn pause(&mut self) {
+        self.paused = true;
+    }
+
+    /// Silence counts from `now` on.
+    pub(super) fn resume(&mut self, now: Instant) {
+        self.paused = false;
+        self.heard(now);
     }
 
     pub(super) fn heard(&mut self, now: Instant) {
