@@ -35,6 +35,14 @@ extern "C" {
 /* A binary message (RFC 6455 section 5.6). */
 #define TW_BINARY 2u
 
+/* More of the message follows: to send it in parts, and in the chunks of `on_chunk` (RFC 6455 section
+ * 5.4).
+ */
+#define TW_MORE 4u
+
+/* In `on_chunk`: a message begins. */
+#define TW_FIRST 8u
+
 /* Do not compress this message. */
 #define TW_NODEFLATE 16u
 
@@ -59,9 +67,6 @@ extern "C" {
  */
 #define TW_CLIENT_PROXY_FROM_ENV 2u
 
-/* More of the message follows. Not built yet: TW_EUNSUPPORTED. */
-#define TW_MORE 4u
-
 /* The URL, for tw_get_str. */
 #define TW_STR_URL 1
 
@@ -74,10 +79,10 @@ extern "C" {
 /* The peer's address and port, for tw_get_str; empty before the connection is open. */
 #define TW_STR_REMOTE 4
 
-/* Compresses this message whatever its size and even if that makes it larger, where compression was
- * agreed upon (RFC 7692).
+/* Version and cipher suite of TLS, such as `TLSv1.3 TLS13_AES_128_GCM_SHA256`, for tw_get_str; empty
+ * before the connection is open, and over `ws://`.
  */
-#define TW_DEFLATE 32u
+#define TW_STR_TLS 5
 
 /* Switches a time limit off. */
 #define TW_NEVER 4294967295u
@@ -100,6 +105,36 @@ extern "C" {
  * a twentieth of the memory.
  */
 #define TW_DEFLATE_PARKED 4u
+
+/* In `flags` of tw_loop_opts: a thread of the library (`tw-wait`) waits in the place of the host. The
+ * descriptor of tw_loop_fd is a plain one then, and tw_loop_on_ready does without one; all work and all
+ * callbacks stay on the thread that drives the loop. For hosts whose loop cannot watch an epoll
+ * descriptor; it costs two switches of threads a turn.
+ */
+#define TW_LOOP_WAITER 1u
+
+/* Something stopped working. */
+#define TW_LOG_ERROR 1u
+
+/* Something went wrong, and the loop goes on: a refused request, messages without an `on_message`. */
+#define TW_LOG_WARN 2u
+
+/* A server begins or ends. */
+#define TW_LOG_INFO 3u
+
+/* A connection begins or ends. */
+#define TW_LOG_DEBUG 4u
+
+/* Each message and control frame, without its payload. */
+#define TW_LOG_TRACE 5u
+
+/* Compresses this message whatever its size and even if that makes it larger, where compression was
+ * agreed upon (RFC 7692).
+ */
+#define TW_DEFLATE 32u
+
+/* In `flags` of tw_server_opts: accept from the listening socket `listen_fd`. */
+#define TW_SERVER_FD 1u
 
 /* Done. */
 #define TW_OK 0
@@ -194,8 +229,27 @@ extern "C" {
  */
 #define TW_TLS_KEYLOG_FROM_ENV 32u
 
+/* Bytes with a count of their owners. The one object that is a pointer: it stays valid until the last
+ * reference is given up, whatever becomes of connections and loops.
+ */
+typedef struct tw_buf tw_buf;
+
 /* Header fields of a handshake. Borrowed: valid during the callback that got them. */
 typedef struct tw_headers tw_headers;
+
+/* A message, or what a ping or pong carried. Borrowed: valid during the callback. */
+typedef struct tw_msg {
+  /* The payload; no NUL follows. Never NULL. */
+  const void *data;
+  /* Its length in bytes. */
+  size_t len;
+  /* TW_TEXT or TW_BINARY; text is valid UTF-8. In `on_chunk` also TW_FIRST and TW_MORE. 0 for pings
+   * and pongs.
+   */
+  uint32_t flags;
+  /* Bytes of the message before this payload: 0, but for chunks. */
+  uint64_t offset;
+} tw_msg;
 
 /* What a call came to: 0 or one of the positive `TW_E...` numbers. They are part of the ABI and
  * never change.
@@ -298,18 +352,6 @@ typedef struct tw_open_ev {
   uint32_t reconnects;
 } tw_open_ev;
 
-/* A message, or what a ping or pong carried. Borrowed: valid during the callback. */
-typedef struct tw_msg {
-  /* The payload; no NUL follows. Never NULL. */
-  const void *data;
-  /* Its length in bytes. */
-  size_t len;
-  /* TW_TEXT or TW_BINARY; text is valid UTF-8. 0 for pings and pongs. */
-  uint32_t flags;
-  /* Where the payload belongs in its message: 0, since messages come whole. */
-  uint64_t offset;
-} tw_msg;
-
 /* Why a call failed. May be NULL wherever it is asked for; filled upon failure only. This
  * structure never grows.
  */
@@ -404,7 +446,12 @@ typedef struct tw_events {
   void (*on_open)(tw_ws ws, void *user, const struct tw_open_ev *opened);
   /* A whole message came in. */
   void (*on_message)(tw_ws ws, void *user, const struct tw_msg *message);
-  /* Messages in pieces. Not built yet: must be NULL, else TW_EUNSUPPORTED. */
+  /* A piece of a message came in. If this is not NULL, messages come in pieces as they arrive, are not
+   * kept until they are whole, and `on_message` is not called. The first piece has TW_FIRST, all but
+   * the last TW_MORE; `max_message` is the limit of the whole, all the same. The pieces of a text are
+   * valid UTF-8 together, but each may end within a character. Of a compressed message all is kept
+   * until its end.
+   */
   void (*on_chunk)(tw_ws ws, void *user, const struct tw_msg *chunk);
   /* A ping came in; its pong is on its way already (RFC 6455 section 5.5.2). */
   void (*on_ping)(tw_ws ws, void *user, const struct tw_msg *ping);
@@ -515,8 +562,8 @@ typedef struct tw_client_opts {
   const struct tw_reconnect_opts *reconnect;
 } tw_client_opts;
 
-/* Counts of one connection. Those of compression are bytes of the messages that went compressed;
- * others do not count.
+/* Counts of one connection. Those of compression (`deflate_...`) are bytes of the messages that went
+ * compressed; others do not count there.
  */
 typedef struct tw_stats {
   /* sizeof(tw_stats) */
@@ -533,19 +580,70 @@ typedef struct tw_stats {
    * 6455 section 5.5.3); 0 before there was one.
    */
   uint64_t latency_ns;
+  /* Messages that tw_send and its relatives took. These six count over all connections of a client
+   * that comes back.
+   */
+  uint64_t messages_sent;
+  /* Their payload in bytes, before compression. */
+  uint64_t payload_sent;
+  /* Bytes that the system took: frames and the opening handshake, without TLS. */
+  uint64_t bytes_sent;
+  /* Messages that came in whole. */
+  uint64_t messages_received;
+  /* Their payload in bytes, after decompression. */
+  uint64_t payload_received;
+  /* Bytes that came in: frames and the opening handshake, without TLS. */
+  uint64_t bytes_received;
 } tw_stats;
 
 /* Settings of a loop. All members zero means all defaults. */
 typedef struct tw_loop_opts {
   /* sizeof(tw_loop_opts) */
   size_t size;
-  /* None are defined: 0. */
+  /* TW_LOOP_WAITER, or 0. */
   uint32_t flags;
   /* Reads of one connection in one turn; 16. One with more to read goes on in the next turn,
    * after the others.
    */
   uint32_t reads_per_turn;
+  /* What `on_log` is to hear of: TW_LOG_ERROR up to TW_LOG_TRACE, each with those before it. 0:
+   * TW_LOG_WARN if there is an `on_log`.
+   */
+  int32_t log_level;
+  /* Takes records, one line of UTF-8 each, NUL-ended. It runs amid the loop's work, on the thread that
+   * drives it; of tightwire it may call tw_post, tw_loop_stop and the calls on a connection that do not
+   * wait, and others give TW_EREENTRANT. NULL: there are none; the library never writes to standard
+   * output or standard error.
+   */
+  void (*on_log)(void *user, int32_t level, const char *text, size_t len);
+  /* Handed to `on_log`; never looked at. */
+  void *user;
 } tw_loop_opts;
+
+/* A listening socket. */
+typedef uint64_t tw_server;
+
+/* A client's opening handshake (RFC 6455 section 4.2.1). Borrowed: valid during `on_request`. The
+ * library makes it, so that members may be added at the end.
+ */
+typedef struct tw_request {
+  /* The method, `GET`. */
+  struct tw_str method;
+  /* Path and query as they came: neither decoded nor normalised. */
+  struct tw_str target;
+  /* The field `Host`. */
+  struct tw_str host;
+  /* The field `Origin`; empty if there is none, as from clients that are no browsers. */
+  struct tw_str origin;
+  /* The client's address and port. */
+  struct tw_str remote;
+  /* All header fields; see tw_header. */
+  const struct tw_headers *headers;
+  /* The subprotocols that the client offers, the preferred one first; see `protocols_len`. */
+  const struct tw_str *protocols;
+  /* How many there are. */
+  size_t protocols_len;
+} tw_request;
 
 /* Where to listen, and whom to accept. All that is zero means its default. Everything is read during
  * the call and not kept, except for `user`.
@@ -554,7 +652,7 @@ typedef struct tw_server_opts {
   /* sizeof(tw_server_opts) */
   size_t size;
   /* `ws://host:port`, `wss://host:port` with `tls`, or `host:port`; port 0 lets the system choose.
-   * Required.
+   * Required, but with TW_SERVER_FD.
    */
   const char *listen;
   /* Certificate and key, for `wss://`. */
@@ -563,7 +661,7 @@ typedef struct tw_server_opts {
   uint32_t backlog;
   /* Connections at one time; 0: no limit. More are refused with 503. */
   uint32_t max_conns;
-  /* None are defined: 0. */
+  /* TW_SERVER_FD, or 0. */
   uint32_t flags;
   /* Subprotocols that the server speaks, the preferred one first; NULL-ended. A client that offers
    * none of them is accepted without one (RFC 6455 section 4.2.2).
@@ -583,10 +681,18 @@ typedef struct tw_server_opts {
   const struct tw_events *events;
   /* Handed to every callback; never looked at. */
   void *user;
+  /* Called for every client that asks to be accepted and that `origins`, `hosts` and `max_conns` let
+   * through. Answer with tw_accept or tw_reject, there or later, from any thread, within
+   * `open_timeout_ms`: afterwards the library refuses with 503. `ws` is the connection's id from now
+   * on, and `on_close` comes for it in any case. NULL: everyone is accepted.
+   */
+  void (*on_request)(tw_server server, void *user, tw_ws ws, const struct tw_request *request);
+  /* With TW_SERVER_FD: a listening stream socket to accept from, instead of `listen`. The library has
+   * a descriptor of its own afterwards; close yours whenever you like. The socket becomes
+   * non-blocking.
+   */
+  ptrdiff_t listen_fd;
 } tw_server_opts;
-
-/* A listening socket. */
-typedef uint64_t tw_server;
 
 /* A timer of a loop. */
 typedef uint64_t tw_timer;
@@ -655,13 +761,41 @@ typedef struct tw_tls_opts {
   size_t more_certs_len;
 } tw_tls_opts;
 
-/* Looks up a header field by its name, in whatever case; the first one of that name.
+/* Makes a buffer of `len` zero bytes, to be filled through tw_buf_data, with one reference.
  *
- * Returns its value, NUL-ended, and stores its length in `len` unless that is NULL; returns NULL if
- * there is none or an argument is NULL. Inside the callback that got `headers`, on its thread; the
- * value is valid as long as `headers`.
+ * Returns NULL if there is no memory. Any thread.
  */
-TW_API const char *tw_header(const struct tw_headers *headers, const char *name, size_t *len);
+TW_API struct tw_buf *tw_buf_new(size_t len);
+
+/* Keeps the payload of a message, chunk, ping or pong beyond its callback, with one reference. From
+ * 16 KiB on a whole message is not copied, unless it would hold on to far more memory than it
+ * needs; its bytes are read-only until the callback returns.
+ *
+ * Returns NULL if there is no memory or `message` is NULL. Inside the callback that got `message`, on
+ * its thread.
+ */
+TW_API struct tw_buf *tw_buf_keep(const struct tw_msg *message);
+
+/* The bytes of a buffer, and their number in `len` unless that is NULL. They stay where they are as long
+ * as there is a reference. Do not write while the buffer is being sent or another thread reads it.
+ *
+ * Returns NULL for NULL. Any thread that has a reference.
+ */
+TW_API
+void *tw_buf_data(struct tw_buf *buffer,
+                  size_t *len);
+
+/* Adds a reference and returns the same buffer; NULL for NULL.
+ *
+ * Any thread that has a reference.
+ */
+TW_API struct tw_buf *tw_buf_ref(struct tw_buf *buffer);
+
+/* Gives up a reference; the last one frees the buffer. Does nothing for NULL.
+ *
+ * Any thread that has a reference, any time, also after the loop is gone.
+ */
+TW_API void tw_buf_unref(struct tw_buf *buffer);
 
 /* Starts a client connection (RFC 6455 section 4.1). Returns at once; `on_open`, or `on_close` if it
  * fails, comes later, from whoever drives the loop.
@@ -679,33 +813,6 @@ tw_status tw_connect(tw_loop id,
                      const struct tw_client_opts *options,
                      tw_ws *out,
                      struct tw_error *error);
-
-/* Queues one whole message (RFC 6455 section 5.6) and returns at once. `flags` is TW_TEXT or
- * TW_BINARY, with TW_NODEFLATE or TW_DEFLATE if you like: without either, `deflate_threshold` decides, and what
- * compression would make larger goes as it is.
- *
- * TW_OK: the library has a copy of all of it. Anything else: nothing of it was taken. TW_EAGAIN when
- * `max_buffered` payload bytes are queued: wait for `on_drain`; TW_ESTATE while connecting or closing;
- * TW_EHANDLE for a dead id; TW_EUTF8 for text that is not UTF-8; TW_EINVAL for other flags, or NULL with
- * a length; TW_EUNSUPPORTED for TW_MORE. Any thread, any callback; a send that returned before another
- * one began, on whatever threads, goes out first. No callback runs inside.
- */
-TW_API
-tw_status tw_send(tw_ws ws,
-                  uint32_t flags,
-                  const void *data,
-                  size_t len);
-
-/* Sends a ping with up to 125 bytes (RFC 6455 section 5.5.2); `on_pong` tells of the answer. Pings of
- * the keep-alive (`ping_interval_ms`) need no call.
- *
- * TW_OK; TW_ETOOBIG over 125 bytes; TW_ESTATE unless the connection is open; TW_EHANDLE for a dead id;
- * TW_EINVAL for NULL with a length. Any thread, any callback.
- */
-TW_API
-tw_status tw_ping(tw_ws ws,
-                  const void *data,
-                  size_t len);
 
 /* Starts the closing handshake behind everything that is queued (RFC 6455 section 7.1.2), or gives up
  * a connection that is not open yet. Does nothing on one that is closing already. `on_close` follows,
@@ -726,6 +833,16 @@ tw_status tw_close(tw_ws ws,
  */
 TW_API tw_status tw_abort(tw_ws ws);
 
+/* Ends the TCP connection as tw_abort does, and calls nothing for it any more, not even `on_close`: when
+ * this returns, `user` is yours. From another thread it waits for a callback that is running, so **hold
+ * no lock that a callback of this loop takes**: that would be a deadlock. Made for destructors.
+ *
+ * TW_OK; TW_EHANDLE for a dead id, of which nothing is called either; TW_EFORKED. Any thread, any
+ * callback, its own included.
+ */
+TW_API
+tw_status tw_detach(tw_ws ws);
+
 /* Reads nothing of a connection until tw_resume: no message comes, pings are not answered, the peer's sends
  * wait in the network, and its silence is not judged. Called on the loop's thread, no `on_message` comes
  * after it returns; from another thread at most the one that is running. tw_close resumes.
@@ -740,6 +857,32 @@ tw_status tw_pause(tw_ws ws);
  * TW_OK; TW_EHANDLE for a dead id. Any thread, any callback.
  */
 TW_API tw_status tw_resume(tw_ws ws);
+
+/* Looks up a header field by its name, in whatever case; the first one of that name.
+ *
+ * Returns its value, NUL-ended, and stores its length in `len` unless that is NULL; returns NULL if
+ * there is none or an argument is NULL. Inside the callback that got `headers`, on its thread; the
+ * value is valid as long as `headers`.
+ */
+TW_API const char *tw_header(const struct tw_headers *headers, const char *name, size_t *len);
+
+/* How many header fields there are; 0 for NULL.
+ *
+ * Inside the callback that got `headers`, on its thread.
+ */
+TW_API size_t tw_header_count(const struct tw_headers *headers);
+
+/* Stores name and value of the field at `index`, from 0, in the order in which they came. Fields of one
+ * name may come more than once.
+ *
+ * TW_OK; TW_EINVAL if there is no such field or an argument is NULL. Inside the callback that got
+ * `headers`, on its thread; the texts are valid as long as `headers`.
+ */
+TW_API
+tw_status tw_header_at(const struct tw_headers *headers,
+                       size_t index,
+                       struct tw_str *name,
+                       struct tw_str *value);
 
 /* The state as in browsers: 0 connecting, 1 open, 2 closing, 3 closed. A dead id is closed.
  *
@@ -759,7 +902,7 @@ TW_API uint64_t tw_buffered_amount(tw_ws ws);
  *
  * TW_OK, also for NULL with capacity 0, which only asks for the length; TW_ETOOBIG if the buffer is too
  * short, and nothing is copied; TW_EINVAL for another `which`, or NULL with a capacity; TW_EHANDLE for a
- * dead id. Any thread, any callback except the connection's own `on_close`.
+ * dead id. Any thread, any callback, the connection's own `on_close` included.
  */
 TW_API
 tw_status tw_get_str(tw_ws ws,
@@ -771,12 +914,10 @@ tw_status tw_get_str(tw_ws ws,
 /* Fills `stats`, whose `size` is set, with counts of the connection. Members
  * that this library does not know become zero.
  *
- * TW_OK; TW_EINVAL for NULL or a bad size; TW_EHANDLE for a dead id. Any thread, any callback except the
- * connection's own `on_close`.
+ * TW_OK; TW_EINVAL for NULL or a bad size; TW_EHANDLE for a dead id. Any thread, any callback, the
+ * connection's own `on_close` included.
  */
-TW_API
-tw_status tw_get_stats(tw_ws ws,
-                       struct tw_stats *stats);
+TW_API tw_status tw_get_stats(tw_ws ws, struct tw_stats *stats);
 
 /* Makes a loop; pick one way to drive it: tw_loop_run, tw_loop_poll or tw_loop_start.
  *
@@ -823,6 +964,21 @@ TW_API tw_status tw_loop_start(tw_loop id);
  */
 TW_API tw_status tw_loop_fd(tw_loop id, ptrdiff_t *out);
 
+/* Has `function` called with `user` when tw_loop_poll with timeout 0 has work, once until that poll was
+ * made: for hosts that can watch no descriptor but can be poked, by `uv_async_send`, `PostMessage`, a
+ * condition variable. The loop needs TW_LOOP_WAITER. NULL takes the function back.
+ *
+ * It is called on the thread of the library that waits (`tw-wait`), or inside this call if there is work
+ * already, and may do nothing but poke: of tightwire only tw_post, tw_loop_stop and the calls on a
+ * connection that do not wait, tw_send among them.
+ *
+ * TW_OK; TW_ESTATE without TW_LOOP_WAITER; TW_EHANDLE, TW_EFORKED. Any thread.
+ */
+TW_API
+tw_status tw_loop_on_ready(tw_loop id,
+                           void (*function)(void *user),
+                           void *user);
+
 /* Makes the tw_loop_run or tw_loop_poll that is in progress return after its turn, else the next
  * one at once. Ends the loop's own thread. Connections stay as they are.
  *
@@ -849,6 +1005,84 @@ TW_API tw_status tw_loop_free(tw_loop id, uint32_t grace_ms);
  * freed. Any thread, any callback.
  */
 TW_API tw_status tw_post(tw_loop id, void (*function)(void *user), void *user);
+
+/* Accepts a client that `on_request` told of, there or later (RFC 6455 section 4.2.2). `on_open` follows,
+ * in a later turn unless this is called from `on_request`.
+ *
+ * `protocol` is one of the subprotocols that the client offers, empty for none, or NULL for the one that
+ * `protocols` of the server's options prefers. `headers` are fields to add to the answer, `Name: value`
+ * each, NULL-ended; or NULL. `events` are called for this connection, with `user`, instead of the
+ * server's; NULL: the server's, with its `user`.
+ *
+ * TW_OK; TW_EINVAL for a protocol that the client did not offer or a header that cannot be sent, and then
+ * nothing was answered; TW_ESTATE if it was answered before, or never asked; TW_EHANDLE for a dead id, as
+ * when the client is gone, TW_EFORKED. Any thread, any callback. While another thread drives the loop it
+ * waits for the end of that turn, so hold no lock that a callback takes.
+ */
+TW_API
+tw_status tw_accept(tw_ws ws,
+                    const char *protocol,
+                    const char *const *headers,
+                    const struct tw_events *events,
+                    void *user);
+
+/* Refuses a client that `on_request` told of, there or later, with an HTTP status from 300 to 599 (RFC
+ * 6455 section 4.2.2). `on_close` follows when the answer is out.
+ *
+ * `headers` are fields of the answer, `Name: value` each, NULL-ended; or NULL. `body` is text of `len`
+ * bytes, of the type text/plain unless `headers` say otherwise.
+ *
+ * TW_OK; TW_EINVAL for another status, a header that cannot be sent, or NULL with a length, and TW_EUTF8,
+ * and then nothing was answered; TW_ESTATE if it was answered before, or never asked; TW_EHANDLE for a
+ * dead id, TW_EFORKED. Any thread, any callback. While another thread drives the loop it waits for the
+ * end of that turn, so hold no lock that a callback takes.
+ */
+TW_API
+tw_status tw_reject(tw_ws ws,
+                    int http_status,
+                    const char *const *headers,
+                    const void *body,
+                    size_t len);
+
+/* Queues one whole message (RFC 6455 section 5.6) and returns at once. `flags` is TW_TEXT or
+ * TW_BINARY, with TW_NODEFLATE or TW_DEFLATE if you like: without either, `deflate_threshold` decides, and what
+ * compression would make larger goes as it is.
+ *
+ * In parts (RFC 6455 section 5.4): TW_TEXT or TW_BINARY with TW_MORE begins a message, TW_MORE alone
+ * continues it, and 0 ends it, as the frames on the wire do. Text may be cut within a character. Until
+ * the end whole messages, on whatever threads, get TW_EBUSY; tw_ping and tw_close do not wait.
+ *
+ * TW_OK: the library has a copy of all of it. Anything else: nothing of it was taken. TW_EAGAIN when
+ * `max_buffered` payload bytes are queued: wait for `on_drain`; TW_ESTATE while connecting or closing,
+ * and for a part without a beginning; TW_EBUSY amid a message in parts; TW_EHANDLE for a dead id;
+ * TW_EUTF8 for text that is not UTF-8; TW_EINVAL for other flags, or NULL with a length. Any thread, any
+ * callback; a send that returned before another one began, on whatever threads, goes out first. No
+ * callback runs inside.
+ */
+TW_API
+tw_status tw_send(tw_ws ws,
+                  uint32_t flags,
+                  const void *data,
+                  size_t len);
+
+/* As tw_send, for the bytes of a buffer, which are not copied where that can be avoided: on the way
+ * to the loop's thread. TW_OK takes one reference; anything else takes none. Do not write to the
+ * buffer before the last reference is yours.
+ *
+ * The same as for tw_send, and TW_EINVAL for NULL. Any thread, any callback.
+ */
+TW_API tw_status tw_send_buf(tw_ws ws, uint32_t flags, struct tw_buf *buffer);
+
+/* Sends a ping with up to 125 bytes (RFC 6455 section 5.5.2); `on_pong` tells of the answer. Pings of
+ * the keep-alive (`ping_interval_ms`) need no call.
+ *
+ * TW_OK; TW_ETOOBIG over 125 bytes; TW_ESTATE unless the connection is open; TW_EHANDLE for a dead id;
+ * TW_EINVAL for NULL with a length. Any thread, any callback.
+ */
+TW_API
+tw_status tw_ping(tw_ws ws,
+                  const void *data,
+                  size_t len);
 
 /* Starts to listen (RFC 6455 section 4.2). Every accepted connection has an id of its own, which
  * `on_open` brings.
@@ -884,9 +1118,9 @@ tw_status tw_server_set_tls(tw_server server,
                             tw_tls tls);
 
 /* Queues one message, as tw_send does, on every connection of a server that is open. Those with
- * `max_buffered` payload bytes queued do not get it. `count`, unless it is NULL, receives how many do.
+ * `max_buffered` payload bytes queued, or amid a message in parts, do not get it. `count`, unless it is NULL, receives how many do.
  *
- * TW_OK; TW_EINVAL, TW_EUTF8 and TW_EUNSUPPORTED as for tw_send; TW_EHANDLE for a dead id, TW_EFORKED. Any
+ * TW_OK; TW_EINVAL and TW_EUTF8 as for tw_send, and TW_EINVAL for a part of a message; TW_EHANDLE for a dead id, TW_EFORKED. Any
  * thread, any callback. While another thread drives the loop it waits for the end of that turn, so hold
  * no lock that a callback takes.
  */
@@ -897,11 +1131,12 @@ tw_status tw_broadcast(tw_server server,
                        size_t len,
                        size_t *count);
 
-/* Stops listening. The server's connections stay; close them as you see fit. Nothing is called for
- * the server itself, and its id is dead.
+/* Stops listening. With 0 the server's connections stay; close them as you see fit. Otherwise they are
+ * closed with 1001 (RFC 6455 section 7.4.1), those whose request waits for an answer are refused with
+ * 503, and what is left after `grace_ms` is aborted; each gets its `on_close`. Nothing is called for the
+ * server itself, and its id is dead. Returns at once.
  *
- * `grace_ms` must be 0: to close the connections too is not built yet (TW_EUNSUPPORTED). TW_OK;
- * TW_EHANDLE for a dead id, TW_EFORKED. Any thread, any callback. While another thread drives the loop
+ * TW_OK; TW_EHANDLE for a dead id, TW_EFORKED. Any thread, any callback. While another thread drives the loop
  * the socket is closed by that thread, soon.
  */
 TW_API

@@ -19,6 +19,10 @@ pub struct Tuning {
     /// Largest message that is received, in bytes. A larger one fails the connection with close
     /// code 1009 (RFC 6455 section 7.4.1). Default 16 MiB.
     pub max_message: usize,
+    /// Messages are handed over in chunks as they arrive (`Handler::on_chunk`) and not kept until they
+    /// are whole; `max_message` is the limit of the whole, all the same. Of a compressed message all
+    /// is kept until its end. Default false.
+    pub chunks: bool,
     /// Most empty fragments of one message. More fail the connection with 1008. Default 256.
     pub max_empty_fragments: u32,
     /// Largest HTTP head of the opening handshake, in bytes. Default 16 KiB.
@@ -165,6 +169,7 @@ impl Default for Tuning {
     fn default() -> Self {
         Self {
             max_message: 16 << 20,
+            chunks: false,
             max_empty_fragments: 256,
             max_head: 16 << 10,
             max_fields: 100,

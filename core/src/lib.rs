@@ -45,8 +45,6 @@ mod reconnect;
 mod server;
 #[cfg(feature = "net")]
 mod target;
-#[cfg(feature = "net")]
-mod trace;
 
 pub use config::{Deflate, DeflateMode, Tuning};
 pub use proto::close::{CloseError, ReadyState};
@@ -64,8 +62,9 @@ pub use client::{Client, ClientOptions, connect};
 pub use error::{Attempt, Error, ErrorCode, Phase};
 #[cfg(feature = "net")]
 pub use event_loop::{
-    CloseEvent, ConnId, Context, EventLoop, Handler, LoopHandle, LoopOptions, Message, Opening,
-    Remote, Reply, Retry, ServerId, Socket, TimerId,
+    Chunk, CloseEvent, ConnId, ConnectionStats, Context, EventLoop, Handler, LogLevel, LogSink,
+    LoopHandle, LoopOptions, Message, Opening, Remote, Reply, Retry, ServerId, SharedBytes, Socket,
+    TimerId,
 };
 #[cfg(feature = "tls")]
 pub use net::tls_engine::{TlsEngine, TlsFactory};

@@ -63,6 +63,12 @@ impl ServerOptions {
         Ok(Self::at(Address::Name(rest.to_owned()), secure))
     }
 
+    /// Accepts from a socket that is listening already, for instance one that a supervisor passed on.
+    /// It becomes non-blocking. Whether it serves `wss://` is decided by [`tls`](Self::tls).
+    pub fn listener(listener: TcpListener) -> Self {
+        Self::at(Address::Bound(Arc::new(listener)), None)
+    }
+
     fn at(address: Address, secure: Option<bool>) -> Self {
         Self {
             address,

@@ -1,15 +1,14 @@
 //! What callbacks are and what they receive.
 
-use std::cell::RefCell;
 use std::ffi::{c_char, c_void};
 use std::mem::offset_of;
 
-use tightwire::{Headers, MessageKind};
+use tightwire::{Chunk, MessageKind};
 
 use crate::edge::{self, SizedStruct};
 use crate::endings::{tw_close_ev, tw_reconnect_ev};
-use crate::guard;
-use crate::status::{Failure, TW_EUNSUPPORTED, tw_error};
+use crate::headers::tw_headers;
+use crate::status::{Failure, tw_error};
 
 /// A client or server connection.
 pub type tw_ws = u64;
@@ -24,6 +23,11 @@ pub type tw_tls = u64;
 pub const TW_TEXT: u32 = 0x01;
 /// A binary message (RFC 6455 section 5.6).
 pub const TW_BINARY: u32 = 0x02;
+/// More of the message follows: to send it in parts, and in the chunks of `on_chunk` (RFC 6455 section
+/// 5.4).
+pub const TW_MORE: u32 = 0x04;
+/// In `on_chunk`: a message begins.
+pub const TW_FIRST: u32 = 0x08;
 /// Do not compress this message.
 pub const TW_NODEFLATE: u32 = 0x10;
 
@@ -65,54 +69,11 @@ pub struct tw_msg {
     pub data: *const c_void,
     /// Its length in bytes.
     pub len: usize,
-    /// TW_TEXT or TW_BINARY; text is valid UTF-8. 0 for pings and pongs.
+    /// TW_TEXT or TW_BINARY; text is valid UTF-8. In `on_chunk` also TW_FIRST and TW_MORE. 0 for pings
+    /// and pongs.
     pub flags: u32,
-    /// Where the payload belongs in its message: 0, since messages come whole.
+    /// Bytes of the message before this payload: 0, but for chunks.
     pub offset: u64,
-}
-
-/// Header fields of a handshake. Borrowed: valid during the callback that got them.
-pub struct tw_headers<'a> {
-    headers: &'a Headers,
-    /// What `tw_header` handed out, with a NUL behind each.
-    given: RefCell<Vec<Text>>,
-}
-
-impl<'a> tw_headers<'a> {
-    pub(crate) fn new(headers: &'a Headers) -> Self {
-        Self { headers, given: RefCell::default() }
-    }
-}
-
-/// Looks up a header field by its name, in whatever case; the first one of that name.
-///
-/// Returns its value, NUL-ended, and stores its length in `len` unless that is NULL; returns NULL if
-/// there is none or an argument is NULL. Inside the callback that got `headers`, on its thread; the
-/// value is valid as long as `headers`.
-///
-/// # Safety
-///
-/// `headers` is NULL or came with the callback that runs; `name` is NULL or NUL-ended.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn tw_header(
-    headers: *const tw_headers<'_>,
-    name: *const c_char,
-    len: *mut usize,
-) -> *const c_char {
-    guard::value(std::ptr::null(), || {
-        // SAFETY: NULL or valid, as the caller vouches.
-        let headers = unsafe { headers.as_ref() };
-        // SAFETY: NULL or NUL-ended, as the caller vouches.
-        let name = unsafe { edge::text(name, "name") };
-        let (Some(headers), Ok(Some(name))) = (headers, name) else { return std::ptr::null() };
-        let Some(value) = headers.headers.get(name) else { return std::ptr::null() };
-        let text = Text::new(value);
-        let str = text.as_str();
-        headers.given.borrow_mut().push(text);
-        // SAFETY: NULL or writable, as the caller vouches.
-        unsafe { edge::store_if_wanted(len, str.len) };
-        str.ptr
-    })
 }
 
 /// What a loop calls; one structure for a client connection or for all connections of a server. It
@@ -135,7 +96,11 @@ pub struct tw_events {
     /// A whole message came in.
     pub on_message:
         Option<unsafe extern "C-unwind" fn(ws: tw_ws, user: *mut c_void, message: *const tw_msg)>,
-    /// Messages in pieces. Not built yet: must be NULL, else TW_EUNSUPPORTED.
+    /// A piece of a message came in. If this is not NULL, messages come in pieces as they arrive, are not
+    /// kept until they are whole, and `on_message` is not called. The first piece has TW_FIRST, all but
+    /// the last TW_MORE; `max_message` is the limit of the whole, all the same. The pieces of a text are
+    /// valid UTF-8 together, but each may end within a character. Of a compressed message all is kept
+    /// until its end.
     pub on_chunk:
         Option<unsafe extern "C-unwind" fn(ws: tw_ws, user: *mut c_void, chunk: *const tw_msg)>,
     /// A ping came in; its pong is on its way already (RFC 6455 section 5.5.2).
@@ -182,12 +147,7 @@ impl tw_events {
     /// `from` is NULL or points at a structure that is as long as its size says.
     pub(crate) unsafe fn read(from: *const Self) -> Result<Self, Failure> {
         // SAFETY: the caller vouches for `from`.
-        let events = unsafe { edge::sized(from) }?;
-        if events.on_chunk.is_some() {
-            let hint = "tw_events.on_chunk: messages in pieces are not built yet";
-            return Err(Failure::new(TW_EUNSUPPORTED, hint));
-        }
-        Ok(events)
+        unsafe { edge::sized(from) }
     }
 }
 
@@ -211,6 +171,13 @@ impl Text {
 impl tw_msg {
     pub(crate) fn new(data: &[u8], flags: u32) -> Self {
         Self { data: data.as_ptr().cast(), len: data.len(), flags, offset: 0 }
+    }
+
+    pub(crate) fn chunk(chunk: &Chunk<'_>) -> Self {
+        let first = if chunk.first { TW_FIRST } else { 0 };
+        let more = if chunk.last { 0 } else { TW_MORE };
+        let whole = Self::new(chunk.data, flag(chunk.kind) | first | more);
+        Self { offset: chunk.offset, ..whole }
     }
 }
 

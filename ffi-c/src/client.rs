@@ -3,7 +3,6 @@
 use std::ffi::{c_char, c_void};
 use std::mem::offset_of;
 use std::net::SocketAddr;
-use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use tightwire::{Auth, ClientOptions, Proxy};
@@ -159,10 +158,11 @@ unsafe fn read(given: &tw_client_opts) -> Result<(ClientOptions, tw_events), Fai
     // SAFETY: the caller vouches for it.
     let tls_name = unsafe { edge::text(given.tls_name, "tls_name") }?;
     // SAFETY: the caller vouches for it.
-    let tuning = unsafe { tw_tuning::read(given.tuning) }?;
+    let mut tuning = unsafe { tw_tuning::read(given.tuning) }?;
     // SAFETY: the caller vouches for it.
     let events = unsafe { tw_events::read(given.events) }?;
 
+    tuning.chunks = events.on_chunk.is_some();
     let url = url.ok_or_else(|| Failure::argument("url is NULL"))?;
     let named = |error: tightwire::Error| Failure::from(error).within("url");
     let mut options = ClientOptions::new(url).map_err(named)?.tuning(tuning);
@@ -257,7 +257,7 @@ unsafe fn way(
     }
     if given.flags & TW_CLIENT_FD != 0 {
         // SAFETY: the caller vouches for it.
-        options = options.socket(unsafe { duplicate(given.fd) }?);
+        options = options.socket(unsafe { edge::duplicate(given.fd, "fd") }?);
     }
     Ok(options)
 }
@@ -271,19 +271,6 @@ fn local_address(text: &str) -> Result<SocketAddr, Failure> {
             "bind_address {text:?} is neither an address nor address:port"
         ))
     })
-}
-
-/// A descriptor of our own for the caller's socket.
-///
-/// # Safety
-///
-/// `fd` is open, or no descriptor at all.
-unsafe fn duplicate(fd: isize) -> Result<OwnedFd, Failure> {
-    let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0);
-    let fd = fd.ok_or_else(|| Failure::argument("fd is no descriptor"))?;
-    // SAFETY: the caller vouches for it; it is borrowed for this call only.
-    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-    borrowed.try_clone_to_owned().map_err(|error| Failure::argument(format_args!("fd: {error}")))
 }
 
 fn connect(

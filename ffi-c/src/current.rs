@@ -9,6 +9,7 @@ use crate::ids::Names;
 
 thread_local! {
     static CURRENT: Cell<*const Frame> = const { Cell::new(ptr::null()) };
+    static ASIDE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// What a callback stands in.
@@ -51,9 +52,27 @@ pub(crate) fn with_callback<R>(
     callback()
 }
 
+/// Calls a function of the application amid the work of a loop, or beside it: what it calls gets at no
+/// loop directly, and does not wait for one.
+pub(crate) fn aside<R>(call: impl FnOnce() -> R) -> R {
+    struct Back(bool);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            ASIDE.set(self.0);
+        }
+    }
+    let _back = Back(ASIDE.replace(true));
+    call()
+}
+
+/// Whether such a function runs on this thread.
+pub(crate) fn is_aside() -> bool {
+    ASIDE.get()
+}
+
 /// Whether a callback, of whatever loop, runs on this thread.
 pub(crate) fn is_inside() -> bool {
-    !CURRENT.get().is_null()
+    is_aside() || !CURRENT.get().is_null()
 }
 
 /// Whether a callback of the loop at `place` runs on this thread.
@@ -64,6 +83,9 @@ pub(crate) fn is_inside_of(place: usize) -> bool {
 /// Calls `act` with the callback that runs on this thread, if it is one of the loop at `place`.
 /// `act` calls nothing of C.
 pub(crate) fn inside<R>(place: usize, act: impl FnOnce(Inside<'_>) -> R) -> Option<R> {
+    if is_aside() {
+        return None;
+    }
     // SAFETY: the frame is on the stack of `with_callback`, which this call came through.
     let frame = unsafe { CURRENT.get().as_ref() }?;
     // SAFETY: as the frame.

@@ -2,6 +2,7 @@
 
 use std::ffi::{CStr, c_char, c_void};
 use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::{ptr, slice};
 
 use crate::status::{Failure, TW_EINVAL, TW_EUNSUPPORTED, tw_status};
@@ -164,6 +165,21 @@ pub(crate) unsafe fn texts<'a>(
             None => return Ok(texts),
         }
     }
+}
+
+/// A descriptor of our own for one of the caller's, which C calls `name`.
+///
+/// # Safety
+///
+/// `fd` is open, or no descriptor at all.
+pub(crate) unsafe fn duplicate(fd: isize, name: &str) -> Result<OwnedFd, Failure> {
+    let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0);
+    let fd = fd.ok_or_else(|| Failure::argument(format_args!("{name} is no descriptor")))?;
+    // SAFETY: the caller vouches for it; it is borrowed for this call only.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    borrowed
+        .try_clone_to_owned()
+        .map_err(|error| Failure::argument(format_args!("{name}: {error}")))
 }
 
 /// Writes an answer.

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use tightwire::{CloseEvent, Error, Reconnect, Retry};
 
-use crate::callbacks::{Text, tw_headers, tw_str};
+use crate::callbacks::{Text, tw_str};
 use crate::edge::{self, SizedStruct};
+use crate::headers::tw_headers;
 use crate::status::{Failure, tw_error};
 
 /// One address that a client tried in vain. This structure never grows.

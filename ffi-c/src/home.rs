@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use tightwire::{EventLoop, LoopHandle, ServerTls};
 
+use crate::current;
 use crate::ids::Names;
 use crate::status::{TW_EBUSY, TW_EHANDLE, TW_EINTERNAL, TW_EREENTRANT, TW_ESHUTDOWN, tw_status};
+use crate::waiter::Waiter;
 
 /// See the module.
 pub(crate) struct Home {
@@ -29,6 +31,9 @@ pub(crate) struct Home {
     /// The grace that the loop's own thread is to end with.
     grace: Mutex<Option<Duration>>,
     descriptor: OnceLock<RawFd>,
+    /// Waits in the place of the host, if that was asked for.
+    waiter: Option<Arc<Waiter>>,
+    waiting_thread: Mutex<Option<JoinHandle<()>>>,
     /// The servers, by their numbers in the loop.
     servers: Mutex<BTreeMap<u64, Listening>>,
 }
@@ -59,7 +64,7 @@ impl Driver<'_> {
 }
 
 impl Home {
-    pub(crate) fn new(names: Names, event_loop: EventLoop) -> Self {
+    pub(crate) fn new(names: Names, event_loop: EventLoop, waiter: Option<Waiter>) -> Self {
         Self {
             names: Arc::new(names),
             handle: event_loop.handle(),
@@ -71,6 +76,8 @@ impl Home {
             own_thread: Mutex::new(None),
             grace: Mutex::new(None),
             descriptor: OnceLock::new(),
+            waiter: waiter.map(Arc::new),
+            waiting_thread: Mutex::new(None),
             servers: Mutex::new(BTreeMap::new()),
         }
     }
@@ -124,10 +131,69 @@ impl Home {
 
     /// Turns until somebody stops the loop.
     pub(crate) fn run(&self) -> Result<(), tw_status> {
+        if let Some(waiter) = &self.waiter {
+            while !self.work(waiter, None)? {}
+            return Ok(());
+        }
         while !self.step(|event_loop| Ok(event_loop.take_stop()))? {
             self.step(|event_loop| event_loop.turn(None))?;
         }
         Ok(())
+    }
+
+    /// One turn, which waits for `timeout` at most.
+    pub(crate) fn poll(&self, timeout: Option<Duration>) -> Result<(), tw_status> {
+        if let Some(waiter) = &self.waiter {
+            return self.work(waiter, timeout).map(|_| ());
+        }
+        self.step(|event_loop| {
+            // A stop ends this wait, be it asked for before or meanwhile.
+            let stopped = event_loop.take_stop();
+            let turned = event_loop.turn(if stopped { Some(Duration::ZERO) } else { timeout });
+            event_loop.take_stop();
+            turned
+        })
+    }
+
+    /// Does what the waiting thread found, if it does so in time. True if the loop was stopped.
+    fn work(&self, waiter: &Waiter, timeout: Option<Duration>) -> Result<bool, tw_status> {
+        if !waiter.await_work(timeout) {
+            return Ok(false);
+        }
+        waiter.begin_work();
+        let stopped = self.step(|event_loop| {
+            event_loop.dispatch();
+            Ok(event_loop.take_stop())
+        });
+        waiter.end_work();
+        stopped
+    }
+
+    /// What the waiting thread does.
+    pub(crate) fn wait(&self) {
+        if let Some(waiter) = &self.waiter {
+            waiter.serve(|| self.step(|event_loop| event_loop.wait(None)).is_ok());
+        }
+    }
+
+    pub(crate) fn waiter(&self) -> Option<&Waiter> {
+        self.waiter.as_deref()
+    }
+
+    /// Remembers the waiting thread.
+    pub(crate) fn set_waiting_thread(&self, thread: JoinHandle<()>) {
+        *lock(&self.waiting_thread) = Some(thread);
+    }
+
+    /// From now on the loop is driven without the waiting thread.
+    fn end_waiting(&self) {
+        let thread = lock(&self.waiting_thread).take();
+        if let (Some(waiter), Some(thread)) = (&self.waiter, thread) {
+            waiter.end();
+            self.handle.post(Box::new(|_| {}));
+            // Its panics were caught inside.
+            let _ = thread.join();
+        }
     }
 
     /// The loop, if nobody uses it at this moment.
@@ -142,11 +208,14 @@ impl Home {
 
     /// The loop, as soon as the turn that another thread is in has ended.
     ///
-    /// Not from a callback of this loop, which would wait for itself.
+    /// Not from a callback of this loop, which would wait for itself: one that stands aside is told so.
     pub(crate) fn wait_and_use<R>(
         &self,
         act: impl FnOnce(&mut EventLoop) -> R,
     ) -> Result<R, tw_status> {
+        if current::is_aside() {
+            return Err(TW_EREENTRANT);
+        }
         let mut engine = match self.engine.try_lock() {
             Ok(engine) => engine,
             Err(TryLockError::Poisoned(error)) => error.into_inner(),
@@ -167,6 +236,9 @@ impl Home {
     pub(crate) fn descriptor(&self, inside_callback: bool) -> Result<RawFd, tw_status> {
         if let Some(descriptor) = self.descriptor.get() {
             return Ok(*descriptor);
+        }
+        if let Some(waiter) = &self.waiter {
+            return Ok(waiter.descriptor());
         }
         if inside_callback {
             return Err(TW_EREENTRANT);
@@ -209,14 +281,16 @@ impl Home {
     }
 
     fn shut_down(&self, grace: Duration) {
-        let mut engine = lock(&self.engine);
-        if let Some(event_loop) = engine.as_mut() {
-            // A poller that fails leaves connections without their `on_close`; it is gone anyway.
-            let _ = event_loop.shutdown(grace);
-        }
-        let event_loop = engine.take();
-        drop(engine);
+        self.end_waiting();
+        let begun = self.step(|event_loop| {
+            event_loop.begin_shutdown(grace);
+            Ok(())
+        });
+        // A poller that fails leaves connections without their `on_close`; it is gone anyway.
+        while begun.is_ok() && self.step(EventLoop::shutdown_turn) == Ok(false) {}
+        let event_loop = lock(&self.engine).take();
         drop(event_loop);
+        self.guests.wait_until_served();
     }
 
     /// In a forked child: closes the descriptors and says nothing to anybody. False the second time.

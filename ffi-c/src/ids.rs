@@ -6,6 +6,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::detached::Detached;
 use tightwire::{ConnId, ServerId, TimerId};
 
 /// Places for loops; 0 is none.
@@ -75,11 +76,12 @@ pub(crate) struct Names {
     base: u64,
     /// The highest generation that C knows.
     top: AtomicU32,
+    detached: Detached,
 }
 
 impl Names {
     pub(crate) fn new(place: usize, base: u64) -> Self {
-        Self { place, base, top: AtomicU32::new(0) }
+        Self { place, base, top: AtomicU32::new(0), detached: Detached::default() }
     }
 
     pub(crate) fn place(&self) -> usize {
@@ -122,6 +124,11 @@ impl Names {
     /// The server that an id of this loop names.
     pub(crate) fn server_of(&self, parts: Parts) -> ServerId {
         ServerId::from_u64(self.own(parts))
+    }
+
+    /// Connections of which nothing is called any more, by their ids in C.
+    pub(crate) fn detached(&self) -> &Detached {
+        &self.detached
     }
 
     /// From where the next loop at this place has to count.

@@ -9,12 +9,17 @@
 //! [`guard`], and what leaves a callback by unwinding ends the process there.
 #![expect(non_camel_case_types, reason = "the names of the C ABI")]
 
+pub mod buffers;
 pub mod callbacks;
 pub mod client;
 pub mod connections;
 pub mod endings;
+pub mod headers;
+pub mod looking;
 pub mod loops;
 pub mod options;
+pub mod requests;
+pub mod sending;
 pub mod server;
 pub mod status;
 pub mod timers;
@@ -22,9 +27,11 @@ pub mod tls;
 
 mod bridge;
 mod current;
+mod detached;
 mod edge;
 mod guard;
 mod home;
 mod ids;
 mod registry;
 mod signals;
+mod waiter;

@@ -13,12 +13,13 @@ use crate::edge;
 use crate::guard;
 use crate::home::Home;
 use crate::ids::{Kind, Names, Parts};
-use crate::options::tw_loop_opts;
+use crate::options::{Settings, tw_loop_opts};
 use crate::registry::{self, Entered};
 use crate::signals;
 use crate::status::{
-    Failure, TW_EHANDLE, TW_EINVAL, TW_ENOMEM, TW_EREENTRANT, tw_error, tw_status,
+    Failure, TW_EHANDLE, TW_EINVAL, TW_ENOMEM, TW_EREENTRANT, TW_ESTATE, tw_error, tw_status,
 };
+use crate::waiter::{self, Waiter};
 
 /// Makes a loop; pick one way to drive it: tw_loop_run, tw_loop_poll or tw_loop_start.
 ///
@@ -41,15 +42,45 @@ pub unsafe extern "C" fn tw_loop_new(
         }
         // SAFETY: the caller vouches for `options`.
         let options = unsafe { tw_loop_opts::read(options) }?;
-        let id = registry::settle(|place, base| {
-            let event_loop = EventLoop::with_options(options)?;
-            Ok::<_, Failure>(Home::new(Names::new(place, base), event_loop))
-        })?;
+        let id = make(options)?;
         // SAFETY: the caller vouches for `out`.
         Ok(unsafe { edge::store(out, id) }?)
     };
     // SAFETY: the caller vouches for `error`.
     unsafe { guard::reported(error, body) }
+}
+
+fn make(given: Settings) -> Result<tw_loop, Failure> {
+    let Settings { options, log, waiter } = given;
+    let waits = waiter;
+    let id = registry::settle(|place, base| {
+        let mut event_loop = EventLoop::with_options(options)?;
+        if let Some((level, sink)) = log {
+            event_loop.set_log(level, sink);
+        }
+        let waiter = waits.then(Waiter::new).transpose();
+        let waiter = waiter.map_err(|error| Failure::new(TW_ENOMEM, error))?;
+        Ok::<_, Failure>(Home::new(Names::new(place, base), event_loop, waiter))
+    })?;
+    if waits {
+        start_waiting(id).inspect_err(|_| {
+            tw_loop_free(id, 0);
+        })?;
+    }
+    Ok(id)
+}
+
+fn start_waiting(id: tw_loop) -> Result<(), tw_status> {
+    let home = registry::enter(id)?;
+    let wait = move || {
+        // `tw_loop_free` joins this thread before the id dies.
+        let Ok(home) = registry::enter(id) else { return };
+        // A panic of ours ends the thread; there is nobody to report it to.
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| home.wait()));
+    };
+    let named = thread::Builder::new().name("tw-wait".to_owned());
+    home.set_waiting_thread(signals::blocked(|| named.spawn(wait)).map_err(|_| TW_ENOMEM)?);
+    Ok(())
 }
 
 /// Drives the loop on this thread until tw_loop_stop is called. Callbacks run in here.
@@ -75,14 +106,7 @@ pub extern "C" fn tw_loop_poll(id: tw_loop, timeout_ms: c_int) -> tw_status {
     guard::status(|| {
         let home = enter_to_drive(id)?;
         let _driver = home.take_wheel()?;
-        let timeout = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
-        home.step(|event_loop| {
-            // A stop ends this wait, be it asked for before or meanwhile.
-            let stopped = event_loop.take_stop();
-            let turned = event_loop.turn(if stopped { Some(Duration::ZERO) } else { timeout });
-            event_loop.take_stop();
-            turned
-        })
+        home.poll(u64::try_from(timeout_ms).ok().map(Duration::from_millis))
     })
 }
 
@@ -135,6 +159,36 @@ pub unsafe extern "C" fn tw_loop_fd(id: tw_loop, out: *mut libc::intptr_t) -> tw
         let descriptor = libc::intptr_t::try_from(descriptor).map_err(|_| TW_EINVAL)?;
         // SAFETY: the caller vouches for `out`.
         unsafe { edge::store(out, descriptor) }
+    })
+}
+
+/// Has `function` called with `user` when tw_loop_poll with timeout 0 has work, once until that poll was
+/// made: for hosts that can watch no descriptor but can be poked, by `uv_async_send`, `PostMessage`, a
+/// condition variable. The loop needs TW_LOOP_WAITER. NULL takes the function back.
+///
+/// It is called on the thread of the library that waits (`tw-wait`), or inside this call if there is work
+/// already, and may do nothing but poke: of tightwire only tw_post, tw_loop_stop and the calls on a
+/// connection that do not wait, tw_send among them.
+///
+/// TW_OK; TW_ESTATE without TW_LOOP_WAITER; TW_EHANDLE, TW_EFORKED. Any thread.
+///
+/// # Safety
+///
+/// `function` may be called with `user` on any thread until the loop is freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tw_loop_on_ready(
+    id: tw_loop,
+    function: Option<unsafe extern "C-unwind" fn(user: *mut c_void)>,
+    user: *mut c_void,
+) -> tw_status {
+    guard::status(|| {
+        let home = registry::enter(id)?;
+        let waiter = home.waiter().ok_or(TW_ESTATE)?;
+        let on_ready = function.map(|function| (function, User(user)));
+        if let (true, Some((function, user))) = (waiter.set_on_ready(on_ready), on_ready) {
+            waiter::tell(function, user);
+        }
+        Ok(())
     })
 }
 

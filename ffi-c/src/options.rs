@@ -1,13 +1,17 @@
 //! Settings that clients and servers share, and those of a loop.
 
+use std::ffi::{c_char, c_void};
 use std::mem::offset_of;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use tightwire::{Deflate, DeflateMode, LoopOptions, Tuning};
+use tightwire::{Deflate, DeflateMode, LogLevel, LogSink, LoopOptions, Tuning};
 
+use crate::bridge::User;
+use crate::callbacks::Text;
 use crate::edge::{self, SizedStruct};
 use crate::status::Failure;
+use crate::{current, guard};
 
 /// Switches a time limit off.
 pub const TW_NEVER: u32 = 0xffff_ffff;
@@ -98,6 +102,7 @@ impl tw_tuning {
         no_flags(given.flags, "tw_tuning.flags")?;
         Ok(Tuning {
             max_message: bytes(given.max_message, default.max_message),
+            chunks: false,
             max_empty_fragments: match given.max_empty_fragments {
                 0 => default.max_empty_fragments,
                 count => count,
@@ -188,17 +193,53 @@ pub(crate) fn no_flags(flags: u32, name: &str) -> Result<(), Failure> {
 pub struct tw_loop_opts {
     /// sizeof(tw_loop_opts)
     pub size: usize,
-    /// None are defined: 0.
+    /// TW_LOOP_WAITER, or 0.
     pub flags: u32,
     /// Reads of one connection in one turn; 16. One with more to read goes on in the next turn,
     /// after the others.
     pub reads_per_turn: u32,
+    /// What `on_log` is to hear of: TW_LOG_ERROR up to TW_LOG_TRACE, each with those before it. 0:
+    /// TW_LOG_WARN if there is an `on_log`.
+    pub log_level: i32,
+    /// Takes records, one line of UTF-8 each, NUL-ended. It runs amid the loop's work, on the thread that
+    /// drives it; of tightwire it may call tw_post, tw_loop_stop and the calls on a connection that do not
+    /// wait, and others give TW_EREENTRANT. NULL: there are none; the library never writes to standard
+    /// output or standard error.
+    pub on_log: Option<
+        unsafe extern "C-unwind" fn(user: *mut c_void, level: i32, text: *const c_char, len: usize),
+    >,
+    /// Handed to `on_log`; never looked at.
+    pub user: *mut c_void,
 }
 
-// SAFETY: `repr(C)`, the size first, numbers only.
+/// In `flags` of tw_loop_opts: a thread of the library (`tw-wait`) waits in the place of the host. The
+/// descriptor of tw_loop_fd is a plain one then, and tw_loop_on_ready does without one; all work and all
+/// callbacks stay on the thread that drives the loop. For hosts whose loop cannot watch an epoll
+/// descriptor; it costs two switches of threads a turn.
+pub const TW_LOOP_WAITER: u32 = 0x01;
+
+/// Something stopped working.
+pub const TW_LOG_ERROR: i32 = 1;
+/// Something went wrong, and the loop goes on: a refused request, messages without an `on_message`.
+pub const TW_LOG_WARN: i32 = 2;
+/// A server begins or ends.
+pub const TW_LOG_INFO: i32 = 3;
+/// A connection begins or ends.
+pub const TW_LOG_DEBUG: i32 = 4;
+/// Each message and control frame, without its payload.
+pub const TW_LOG_TRACE: i32 = 5;
+
+/// What `tw_loop_opts` come to.
+pub(crate) struct Settings {
+    pub(crate) options: LoopOptions,
+    pub(crate) log: Option<(LogLevel, LogSink)>,
+    pub(crate) waiter: bool,
+}
+
+// SAFETY: `repr(C)`, the size first; the other members are numbers and pointers.
 unsafe impl SizedStruct for tw_loop_opts {
     const NAME: &'static str = "tw_loop_opts";
-    const V1: usize = size_of::<Self>();
+    const V1: usize = offset_of!(Self, log_level);
 }
 
 impl tw_loop_opts {
@@ -207,15 +248,45 @@ impl tw_loop_opts {
     /// # Safety
     ///
     /// `from` is NULL or points at a structure that is as long as its size says.
-    pub(crate) unsafe fn read(from: *const Self) -> Result<LoopOptions, Failure> {
+    pub(crate) unsafe fn read(from: *const Self) -> Result<Settings, Failure> {
         let mut options = LoopOptions::default();
         // SAFETY: the caller vouches for `from`.
-        let Some(given) = (unsafe { edge::sized_or_none(from) })? else { return Ok(options) };
-        no_flags(given.flags, "tw_loop_opts.flags")?;
+        let Some(given) = (unsafe { edge::sized_or_none(from) })? else {
+            return Ok(Settings { options, log: None, waiter: false });
+        };
+        no_flags(given.flags & !TW_LOOP_WAITER, "tw_loop_opts.flags")?;
         if given.reads_per_turn > 0 {
             options.reads_per_turn = given.reads_per_turn;
         }
-        Ok(options)
+        let waiter = given.flags & TW_LOOP_WAITER != 0;
+        Ok(Settings { options, log: given.log()?, waiter })
+    }
+
+    fn log(&self) -> Result<Option<(LogLevel, LogSink)>, Failure> {
+        let level = match self.log_level {
+            TW_LOG_ERROR => LogLevel::Error,
+            0 | TW_LOG_WARN => LogLevel::Warn,
+            TW_LOG_INFO => LogLevel::Info,
+            TW_LOG_DEBUG => LogLevel::Debug,
+            TW_LOG_TRACE => LogLevel::Trace,
+            other => {
+                let cause = format_args!("tw_loop_opts.log_level is {other}, not from 0 to 5");
+                return Err(Failure::argument(cause));
+            }
+        };
+        let Some(function) = self.on_log else { return Ok(None) };
+        let user = User(self.user);
+        let sink = move |level: LogLevel, text: &str| {
+            let (user, text) = (&user, Text::new(text));
+            let text = text.as_str();
+            current::aside(|| {
+                guard::callback("on_log", || {
+                    // SAFETY: a function of the application that takes these; the text outlives it.
+                    unsafe { function(user.0, level as i32, text.ptr, text.len) };
+                });
+            });
+        };
+        Ok(Some((level, Box::new(sink))))
     }
 }
 

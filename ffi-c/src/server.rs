@@ -1,12 +1,15 @@
 //! Listening sockets.
 
 use std::ffi::{c_char, c_void};
+use std::mem::offset_of;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use tightwire::{ServerOptions, ServerTls};
+use tightwire::{Context, ServerOptions, ServerTls};
 
-use crate::bridge::Bridge;
-use crate::callbacks::{tw_events, tw_loop, tw_server, tw_tls};
-use crate::connections::message;
+use crate::bridge::{Asks, Bridge};
+use crate::callbacks::{tw_events, tw_loop, tw_server, tw_tls, tw_ws};
 use crate::current::{self, Inside};
 use crate::edge::{self, SizedStruct};
 use crate::guard;
@@ -14,9 +17,9 @@ use crate::home::Listening;
 use crate::ids::{Kind, Parts};
 use crate::options::{no_flags, tw_tuning};
 use crate::registry;
-use crate::status::{
-    Failure, TW_EHANDLE, TW_EINVAL, TW_ESHUTDOWN, TW_EUNSUPPORTED, tw_error, tw_status,
-};
+use crate::requests::{RequestFn, tw_request};
+use crate::sending::message;
+use crate::status::{Failure, TW_EHANDLE, TW_EINVAL, TW_ESHUTDOWN, tw_error, tw_status};
 use crate::tls;
 
 /// Where to listen, and whom to accept. All that is zero means its default. Everything is read during
@@ -27,7 +30,7 @@ pub struct tw_server_opts {
     /// sizeof(tw_server_opts)
     pub size: usize,
     /// `ws://host:port`, `wss://host:port` with `tls`, or `host:port`; port 0 lets the system choose.
-    /// Required.
+    /// Required, but with TW_SERVER_FD.
     pub listen: *const c_char,
     /// Certificate and key, for `wss://`.
     pub tls: tw_tls,
@@ -35,7 +38,7 @@ pub struct tw_server_opts {
     pub backlog: u32,
     /// Connections at one time; 0: no limit. More are refused with 503.
     pub max_conns: u32,
-    /// None are defined: 0.
+    /// TW_SERVER_FD, or 0.
     pub flags: u32,
     /// Subprotocols that the server speaks, the preferred one first; NULL-ended. A client that offers
     /// none of them is accepted without one (RFC 6455 section 4.2.2).
@@ -52,12 +55,31 @@ pub struct tw_server_opts {
     pub events: *const tw_events,
     /// Handed to every callback; never looked at.
     pub user: *mut c_void,
+    /// Called for every client that asks to be accepted and that `origins`, `hosts` and `max_conns` let
+    /// through. Answer with tw_accept or tw_reject, there or later, from any thread, within
+    /// `open_timeout_ms`: afterwards the library refuses with 503. `ws` is the connection's id from now
+    /// on, and `on_close` comes for it in any case. NULL: everyone is accepted.
+    pub on_request: Option<
+        unsafe extern "C-unwind" fn(
+            server: tw_server,
+            user: *mut c_void,
+            ws: tw_ws,
+            request: *const tw_request<'_>,
+        ),
+    >,
+    /// With TW_SERVER_FD: a listening stream socket to accept from, instead of `listen`. The library has
+    /// a descriptor of its own afterwards; close yours whenever you like. The socket becomes
+    /// non-blocking.
+    pub listen_fd: libc::intptr_t,
 }
+
+/// In `flags` of tw_server_opts: accept from the listening socket `listen_fd`.
+pub const TW_SERVER_FD: u32 = 0x01;
 
 // SAFETY: `repr(C)`, the size first; the other members are numbers and pointers.
 unsafe impl SizedStruct for tw_server_opts {
     const NAME: &'static str = "tw_server_opts";
-    const V1: usize = size_of::<Self>();
+    const V1: usize = offset_of!(Self, on_request);
 }
 
 /// Starts to listen (RFC 6455 section 4.2). Every accepted connection has an id of its own, which
@@ -87,8 +109,8 @@ pub unsafe extern "C" fn tw_listen(
         // SAFETY: the caller vouches for `options`.
         let given = unsafe { edge::sized(options) }?;
         // SAFETY: the caller vouches for what it points at.
-        let (options, events, tls) = unsafe { read(&given) }?;
-        let server = listen(id, &options, events, given.user, tls)?;
+        let (options, bridge, tls) = unsafe { read(&given) }?;
+        let server = listen(id, &options, bridge, given.on_request, tls)?;
         // SAFETY: the caller vouches for `out`.
         Ok(unsafe { edge::store(out, server) }?)
     };
@@ -96,13 +118,16 @@ pub unsafe extern "C" fn tw_listen(
     unsafe { guard::reported(error, body) }
 }
 
+/// What is called, and with what.
+type Called = (tw_events, *mut c_void);
+
 /// # Safety
 ///
 /// What the options point at is valid.
 unsafe fn read(
     given: &tw_server_opts,
-) -> Result<(ServerOptions, tw_events, Option<ServerTls>), Failure> {
-    no_flags(given.flags, "tw_server_opts.flags")?;
+) -> Result<(ServerOptions, Called, Option<ServerTls>), Failure> {
+    no_flags(given.flags & !TW_SERVER_FD, "tw_server_opts.flags")?;
     // SAFETY: the caller vouches for it.
     let listen = unsafe { edge::text(given.listen, "listen") }?;
     // SAFETY: the caller vouches for it.
@@ -112,16 +137,22 @@ unsafe fn read(
     // SAFETY: the caller vouches for it.
     let hosts = unsafe { edge::texts(given.hosts, "hosts") }?;
     // SAFETY: the caller vouches for it.
-    let tuning = unsafe { tw_tuning::read(given.tuning) }?;
+    let mut tuning = unsafe { tw_tuning::read(given.tuning) }?;
     // SAFETY: the caller vouches for it.
     let events = unsafe { tw_events::read(given.events) }?;
 
-    let listen = listen.ok_or_else(|| Failure::argument("listen is NULL"))?;
-    let mut options = ServerOptions::new(listen)?
-        .protocols(protocols)
-        .origins(origins)
-        .hosts(hosts)
-        .tuning(tuning);
+    tuning.chunks = events.on_chunk.is_some();
+    let options = match listen {
+        _ if given.flags & TW_SERVER_FD != 0 => {
+            // SAFETY: the caller vouches for it.
+            ServerOptions::listener(
+                unsafe { edge::duplicate(given.listen_fd, "listen_fd") }?.into(),
+            )
+        }
+        Some(listen) => ServerOptions::new(listen)?,
+        None => return Err(Failure::argument("listen is NULL")),
+    };
+    let mut options = options.protocols(protocols).origins(origins).hosts(hosts).tuning(tuning);
     if given.backlog > 0 {
         options = options.backlog(given.backlog);
     }
@@ -130,20 +161,20 @@ unsafe fn read(
     }
     let mut tls = None;
     if given.tls != 0 {
-        if listen.starts_with("ws://") {
+        if listen.is_some_and(|listen| listen.starts_with("ws://")) {
             return Err(Failure::argument("listen is ws:// although tls is given: use wss://"));
         }
         let own = tls.insert(tls::server(given.tls)?);
         options = options.tls(own.clone());
     }
-    Ok((options, events, tls))
+    Ok((options, (events, given.user), tls))
 }
 
 fn listen(
     id: tw_loop,
     options: &ServerOptions,
-    events: tw_events,
-    user: *mut c_void,
+    (events, user): Called,
+    on_request: Option<RequestFn>,
     tls: Option<ServerTls>,
 ) -> Result<tw_server, Failure> {
     let home = registry::enter(id)?;
@@ -151,10 +182,15 @@ fn listen(
         return Err(TW_ESHUTDOWN.into());
     }
     let parts = Parts::of(id, Kind::Loop).ok_or(TW_EHANDLE)?;
-    let bridge = Box::new(Bridge::new(home.names(), events, user));
+    let name = Arc::new(AtomicU64::new(0));
+    let server = Arc::clone(&name);
+    let asks = on_request.map(|on_request| Asks { on_request, server });
+    let bridge = Box::new(Bridge::new(home.names(), events, user).asking(asks));
+    let names = Arc::clone(home.names());
     let (server, port) = if current::is_inside_of(parts.place) {
         let listen = |Inside { context, .. }: Inside<'_>| {
             let server = context.listen(options, bridge)?;
+            name.store(names.server(server), Ordering::Release);
             Ok::<_, Failure>((server, context.server_port(server)))
         };
         current::inside(parts.place, listen).ok_or(TW_EHANDLE)??
@@ -162,6 +198,7 @@ fn listen(
         home.wait_and_use(|event_loop| {
             let mut context = event_loop.context();
             let server = context.listen(options, bridge)?;
+            name.store(names.server(server), Ordering::Release);
             let port = context.server_port(server);
             event_loop.flush();
             Ok::<_, Failure>((server, port))
@@ -213,9 +250,9 @@ pub extern "C" fn tw_server_set_tls(server: tw_server, tls: tw_tls) -> tw_status
 }
 
 /// Queues one message, as tw_send does, on every connection of a server that is open. Those with
-/// `max_buffered` payload bytes queued do not get it. `count`, unless it is NULL, receives how many do.
+/// `max_buffered` payload bytes queued, or amid a message in parts, do not get it. `count`, unless it is NULL, receives how many do.
 ///
-/// TW_OK; TW_EINVAL, TW_EUTF8 and TW_EUNSUPPORTED as for tw_send; TW_EHANDLE for a dead id, TW_EFORKED. Any
+/// TW_OK; TW_EINVAL and TW_EUTF8 as for tw_send, and TW_EINVAL for a part of a message; TW_EHANDLE for a dead id, TW_EFORKED. Any
 /// thread, any callback. While another thread drives the loop it waits for the end of that turn, so hold
 /// no lock that a callback takes.
 ///
@@ -255,36 +292,36 @@ pub unsafe extern "C" fn tw_broadcast(
     })
 }
 
-/// Stops listening. The server's connections stay; close them as you see fit. Nothing is called for
-/// the server itself, and its id is dead.
+/// Stops listening. With 0 the server's connections stay; close them as you see fit. Otherwise they are
+/// closed with 1001 (RFC 6455 section 7.4.1), those whose request waits for an answer are refused with
+/// 503, and what is left after `grace_ms` is aborted; each gets its `on_close`. Nothing is called for the
+/// server itself, and its id is dead. Returns at once.
 ///
-/// `grace_ms` must be 0: to close the connections too is not built yet (TW_EUNSUPPORTED). TW_OK;
-/// TW_EHANDLE for a dead id, TW_EFORKED. Any thread, any callback. While another thread drives the loop
+/// TW_OK; TW_EHANDLE for a dead id, TW_EFORKED. Any thread, any callback. While another thread drives the loop
 /// the socket is closed by that thread, soon.
 #[unsafe(no_mangle)]
 pub extern "C" fn tw_server_close(server: tw_server, grace_ms: u32) -> tw_status {
     guard::status(|| {
         let parts = Parts::of(server, Kind::Server).ok_or(TW_EHANDLE)?;
         let home = registry::enter_of(parts)?;
-        if grace_ms != 0 {
-            return Err(TW_EUNSUPPORTED);
-        }
         let id = home.names().server_of(parts);
         home.servers().remove(&id.to_u64()).ok_or(TW_EHANDLE)?;
-        let inside = current::inside(parts.place, |Inside { context, .. }| {
-            context.close_server(id);
-        });
+        let close = move |context: &mut Context<'_>| match grace_ms {
+            0 => context.close_server(id),
+            _ => context.end_server(id, Duration::from_millis(grace_ms.into())),
+        };
+        let inside = current::inside(parts.place, |Inside { context, .. }| close(context));
         if inside.is_some() {
             return Ok(());
         }
         let used = home.try_use(|event_loop| {
-            event_loop.context().close_server(id);
+            close(&mut event_loop.context());
             event_loop.flush();
         });
         if used.is_none() {
             // If the loop is gone meanwhile, the socket is too.
             home.handle().post(Box::new(move |context| {
-                context.close_server(id);
+                close(context);
             }));
         }
         Ok(())

@@ -146,11 +146,11 @@ fn parts_are_compressed_and_messages_of_others_wait_behind_them() {
         log.opened();
         let remote = world.handle().remote(id).unwrap();
         world.call(move |context| {
-            context.send_part(id, MessageKind::Text, prose(300).as_bytes(), false).unwrap();
+            context.send_part(id, Some(MessageKind::Text), prose(300).as_bytes(), false).unwrap();
         });
         remote.send("behind").unwrap();
         world.call(move |context| {
-            context.send_part(id, MessageKind::Text, prose(300).as_bytes(), true).unwrap();
+            context.send_part(id, None, prose(300).as_bytes(), true).unwrap();
         });
         let got = wait_for(&log, 2);
         assert!(got[0] == text(&prose(300).repeat(2)), "{mode:?}");

@@ -184,7 +184,8 @@ fn sends_during_a_message_in_parts_go_behind_it() {
     let world = World::new();
     let server = world.serve(Script::default().on_message(|ws, message| {
         let part = message.data();
-        ws.send_part(MessageKind::Text, part, part == b"last").unwrap();
+        let kind = (part == b"first").then_some(MessageKind::Text);
+        ws.send_part(kind, part, part == b"last").unwrap();
     }));
     let mut peer = server.peer();
     let remote = server_side(&world, &server);

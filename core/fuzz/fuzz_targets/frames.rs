@@ -16,14 +16,17 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     for role in [Role::Client, Role::Server] {
-        let whole = events(role, stream, &[stream.len()], false);
+        let whole = events(role, stream, &[stream.len()], false, false);
         for in_place in [false, true] {
             let sizes = sizes.map(|size| usize::from(size) + 1);
-            assert_eq!(events(role, stream, &sizes, in_place), whole, "{sizes:?} as {role:?}");
+            for chunks in [false, true] {
+                let pieces = events(role, stream, &sizes, in_place, chunks);
+                assert_eq!(pieces, whole, "{sizes:?} as {role:?}, chunks: {chunks}");
+            }
         }
         // Slow, and long streams have nothing more to show here.
         if stream.len() < 1024 {
-            assert_eq!(events(role, stream, &[1], false), whole, "single bytes as {role:?}");
+            assert_eq!(events(role, stream, &[1], false, false), whole, "single bytes as {role:?}");
         }
     }
 });
@@ -36,15 +39,43 @@ enum Seen {
     Pong(Vec<u8>),
     Close(Option<u16>, String),
     Failed(Violation),
+    Chunk { kind: MessageKind, data: Vec<u8>, offset: u64, first: bool, last: bool },
+}
+
+/// The same with messages in place of their chunks, which have to follow one another.
+fn joined(chunked: Vec<Seen>) -> Vec<Seen> {
+    let mut message = Vec::new();
+    let mut begun = false;
+    let mut seen = Vec::new();
+    for event in chunked {
+        let Seen::Chunk { kind, data, offset, first, last } = event else {
+            seen.push(event);
+            continue;
+        };
+        assert_eq!((first, offset), (!begun, message.len() as u64));
+        message.extend(data);
+        begun = !last;
+        if last {
+            seen.push(Seen::Message(kind, std::mem::take(&mut message)));
+        }
+    }
+    seen
 }
 
 impl From<Event<'_>> for Seen {
     fn from(event: Event<'_>) -> Self {
         match event {
-            Event::Message { kind, data } => {
+            Event::Message { kind, data, .. } => {
                 assert!(kind == MessageKind::Binary || str::from_utf8(data).is_ok());
                 Self::Message(kind, data.to_vec())
             }
+            Event::Chunk(chunk) => Self::Chunk {
+                kind: chunk.kind,
+                data: chunk.data.to_vec(),
+                offset: chunk.offset,
+                first: chunk.first,
+                last: chunk.last,
+            },
             Event::Ping(payload) => Self::Ping(payload.to_vec()),
             Event::Pong(payload) => Self::Pong(payload.to_vec()),
             Event::Close { code, reason } => Self::Close(code, reason.to_owned()),
@@ -53,9 +84,18 @@ impl From<Event<'_>> for Seen {
 }
 
 /// What comes of a stream that arrives in pieces of these sizes, over and over.
-fn events(role: Role, stream: &[u8], sizes: &[usize], in_place: bool) -> Vec<Seen> {
+fn events(
+    role: Role,
+    stream: &[u8],
+    sizes: &[usize],
+    in_place: bool,
+    chunks: bool,
+) -> Vec<Seen> {
     let tuning = Tuning { max_message: 1 << 20, max_empty_fragments: 8, ..Tuning::default() };
     let mut receiver = Receiver::new(role, &tuning);
+    if chunks {
+        receiver.enable_chunks();
+    }
     let mut seen = Vec::new();
     let mut rest = stream;
     for size in sizes.iter().cycle() {
@@ -70,7 +110,7 @@ fn events(role: Role, stream: &[u8], sizes: &[usize], in_place: bool) -> Vec<See
             break;
         }
     }
-    seen
+    joined(seen)
 }
 
 fn read(

@@ -13,13 +13,13 @@ use super::endpoint::{Endpoint, ServerSide};
 use super::handler::Handler;
 use super::id::ServerId;
 use super::link::{Greeting, Phase};
+use super::log::record;
 use crate::error::{Error, ErrorCode, Phase as ErrorPhase};
 use crate::net::listen::{AcceptBackoff, Batch, accept_batch};
 use crate::net::stream::Stream;
 use crate::proto::frame::Role;
 use crate::proto::handshake::ServerHandshake;
 use crate::server::ServerOptions;
-use crate::trace::warning;
 
 /// Accepts in one turn; more clients wait for the next.
 const ACCEPTS_PER_TURN: usize = 64;
@@ -89,6 +89,7 @@ impl Core {
                 tls: options.tls.clone(),
             }),
         });
+        record!(self.log, Info, "listening on {addr}");
         let backoff = AcceptBackoff::new();
         self.listeners.put(slot, generation, Listener { socket, addr, endpoint, backoff });
         Ok(id)
@@ -100,6 +101,7 @@ impl Core {
             return false;
         };
         let _ = self.poll.registry().deregister(&mut listener.socket);
+        record!(self.log, Info, "{}: listening no more", listener.addr);
         self.closed_listeners.push(listener.endpoint.index);
         true
     }
@@ -123,12 +125,13 @@ impl Core {
             }
             Batch::Exhausted(error) => {
                 if listener.backoff.failed(self.now) {
-                    warning!("{}: cannot accept, trying again: {error}", listener.addr);
+                    let addr = listener.addr;
+                    record!(self.log, Warn, "{addr}: cannot accept, trying again: {error}");
                 }
                 self.owed_accepts.push(id);
             }
             Batch::Broken(error) => {
-                warning!("{}: stopped listening: {error}", listener.addr);
+                record!(self.log, Error, "{}: stopped listening: {error}", listener.addr);
                 let _ = self.poll.registry().deregister(&mut listener.socket);
                 self.closed_listeners.push(listener.endpoint.index);
                 self.listeners.remove(id.slot(), id.generation());

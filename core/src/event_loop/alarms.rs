@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use super::context::Context;
 use super::dispatch::Dispatch;
 use super::id::TimerId;
+use super::log::{panic_text, record};
 use super::slots::Slots;
-use crate::trace::warning;
 
 /// What is called when it is time.
 pub(crate) type AlarmJob = Box<dyn FnMut(&mut Context<'_>) + Send>;
@@ -101,8 +101,10 @@ impl Dispatch<'_> {
                 continue;
             };
             let mut context = Context::new(self.core, None);
-            if catch_unwind(AssertUnwindSafe(|| (alarm.job)(&mut context))).is_err() {
-                warning!("a timer's function panicked");
+            let job = AssertUnwindSafe(|| (alarm.job)(&mut context));
+            if let Err(panic) = catch_unwind(job) {
+                let text = panic_text(&*panic);
+                record!(self.core.log, Warn, "the function of a timer panicked: {text}");
             }
             self.core.refresh_now();
             match alarm.again(self.core.now) {

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::core::Core;
+use super::counts::ConnectionStats;
 use super::handler::Handler;
 use super::id::{ConnId, ServerId, TimerId};
 use super::link::Link;
+use super::log::LogLevel;
 use super::message::Message;
-use super::remote::{LoopHandle, Remote};
+use super::remote::{LoopHandle, Remote, Shared};
+use super::reply::Reply;
 use crate::client::ClientOptions;
-use crate::error::Error;
+use crate::error::{Error, ErrorCode, Phase};
 use crate::proto::close::{CloseError, ReadyState};
 use crate::proto::deflate::DeflateStats;
 use crate::proto::frame::MessageKind;
@@ -26,6 +29,8 @@ use crate::server::ServerOptions;
 pub struct Context<'a> {
     core: &'a mut Core,
     current: Option<&'a mut Link>,
+    /// The connection whose `on_close` runs, which is in the loop no more.
+    departed: Option<&'a Arc<Shared>>,
 }
 
 /// The connection whose callback runs.
@@ -36,7 +41,11 @@ pub struct Socket<'a> {
 
 impl<'a> Context<'a> {
     pub(crate) fn new(core: &'a mut Core, current: Option<&'a mut Link>) -> Self {
-        Self { core, current }
+        Self { core, current, departed: None }
+    }
+
+    pub(crate) fn of_departed(core: &'a mut Core, departed: &'a Arc<Shared>) -> Self {
+        Self { core, current: None, departed: Some(departed) }
     }
 
     /// Queues a message on a connection.
@@ -55,22 +64,25 @@ impl<'a> Context<'a> {
         self.with_link(id, |core, link| core.send(link, message)).unwrap_or(Err(SendError::Closed))
     }
 
-    /// Queues a part of a message, the last one if `fin` (RFC 6455 section 5.4). Until then other
-    /// messages are refused with [`SendError::InParts`]; pings and Close are not. Text has to be
-    /// valid UTF-8 over all parts.
+    /// Queues a part of a message, the last one if `fin` (RFC 6455 section 5.4). With a `kind` it
+    /// begins a message, without one it belongs to the message that was begun. Until the last one
+    /// other messages are refused with [`SendError::InParts`]; pings and Close are not. Text may be
+    /// cut within a character.
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send).
+    /// As [`send`](Self::send); [`SendError::InParts`] when a message is begun within another,
+    /// [`SendError::NotInParts`] when there is none to continue, [`SendError::InvalidUtf8`]. The part
+    /// was not taken then, and another one may be sent instead.
     pub fn send_part(
         &mut self,
         id: ConnId,
-        kind: MessageKind,
+        kind: Option<MessageKind>,
         data: &[u8],
         fin: bool,
     ) -> Result<(), SendError> {
         self.catch_up();
-        self.with_link(id, |core, link| core.send_part(link, Message::from_parts(kind, data), fin))
+        self.with_link(id, |core, link| core.send_part(link, kind, data, fin))
             .unwrap_or(Err(SendError::Closed))
     }
 
@@ -121,9 +133,14 @@ impl<'a> Context<'a> {
         self.with_link(id, |_, link| link.tag = tag);
     }
 
-    /// A handle to a connection for other threads; `None` for a dead id.
+    /// A handle to a connection for other threads; `None` for a dead id. In its own `on_close` a
+    /// connection can still be looked at through it.
     pub fn remote(&self, id: ConnId) -> Option<Remote> {
-        let shared = &self.link(id)?.shared;
+        let departed = self.departed.filter(|shared| shared.id() == id);
+        let shared = match departed {
+            Some(shared) => shared,
+            None => &self.link(id)?.shared,
+        };
         Some(Remote::new(Arc::clone(shared), Arc::clone(&self.core.inbox)))
     }
 
@@ -158,6 +175,23 @@ impl<'a> Context<'a> {
         self.core.listen(options, handler)
     }
 
+    /// Answers a request whose answer was left for later ([`Reply::defer`]). `on_open` comes in a later
+    /// turn, or `on_close` if the reply is a refusal.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorCode::Handle`](crate::ErrorCode::Handle) for a dead id,
+    /// [`ErrorCode::State`](crate::ErrorCode::State) unless a request waits, and
+    /// [`ErrorCode::InvalidArgument`](crate::ErrorCode::InvalidArgument) for a subprotocol that the
+    /// client did not offer, a header that cannot be sent or a status that does not refuse. Then
+    /// nothing was answered.
+    pub fn answer(&mut self, id: ConnId, reply: Reply) -> Result<(), Error> {
+        self.with_link(id, |core, link| core.answer(link, reply)).unwrap_or_else(|| {
+            let cause = "this connection is gone";
+            Err(Error::new(Phase::App, ErrorCode::Handle, cause))
+        })
+    }
+
     /// The port that a server listens on; `None` for a dead id.
     pub fn server_port(&self, id: ServerId) -> Option<u16> {
         self.server_addr(id).map(|addr| addr.port())
@@ -171,6 +205,29 @@ impl<'a> Context<'a> {
     /// Stops listening; connections stay. False for a dead id.
     pub fn close_server(&mut self, id: ServerId) -> bool {
         self.core.close_listener(id)
+    }
+
+    /// Stops listening, closes the server's connections with 1001 (RFC 6455 section 7.4.1), and aborts
+    /// what is left of them after `grace`. Requests that wait for an answer are refused with 503.
+    /// False for a dead id.
+    pub fn end_server(&mut self, id: ServerId, grace: Duration) -> bool {
+        let members = self.core.all_members(id, self.current.as_deref());
+        if !self.core.close_listener(id) {
+            return false;
+        }
+        self.catch_up();
+        for member in &members {
+            // The code is legal, so that the only error is out of reach.
+            let _ = self.with_link(*member, |core, link| core.close(link, Some(1001), ""));
+        }
+        let abort = move |context: &mut Context<'_>| {
+            for member in &members {
+                context.abort(*member);
+            }
+        };
+        // Without a clock that can hold it, the grace is for ever.
+        self.set_timer(grace, None, Box::new(abort));
+        true
     }
 
     /// Has `job` called on the loop's thread after this time, and then, unless `every` is `None`, again
@@ -217,6 +274,25 @@ impl<'a> Context<'a> {
     /// Reads again. Does nothing on a connection that is not paused.
     pub fn resume(&mut self, id: ConnId) {
         self.with_link(id, Core::resume);
+    }
+
+    /// The address of a connection's peer; `None` without a stream, and for a dead id.
+    pub fn peer_addr(&self, id: ConnId) -> Option<SocketAddr> {
+        self.link(id)?.remote_addr()
+    }
+
+    /// Whether the application will still be told something of this connection: false from its
+    /// `on_close` on.
+    pub fn is_known(&self, id: ConnId) -> bool {
+        self.link(id).is_some() || self.core.graveyard.iter().any(|grave| grave.id == id)
+    }
+
+    /// Records something beside what the loop itself does; see
+    /// [`EventLoop::set_log`](super::EventLoop::set_log).
+    pub fn record(&mut self, level: LogLevel, text: &str) {
+        if self.core.log.wants(level) {
+            self.core.log.write(level, format_args!("{text}"));
+        }
     }
 
     /// Makes `run` return after this turn.
@@ -266,21 +342,22 @@ impl<'a> Socket<'a> {
         self.core.send(self.link, message.into())
     }
 
-    /// Queues a part of a message, the last one if `fin` (RFC 6455 section 5.4). Until then other
-    /// messages are refused with [`SendError::InParts`]; pings and Close are not. Text has to be
-    /// valid UTF-8 over all parts.
+    /// Queues a part of a message, the last one if `fin` (RFC 6455 section 5.4). With a `kind` it
+    /// begins a message, without one it belongs to the message that was begun. Until the last one
+    /// other messages are refused with [`SendError::InParts`]; pings and Close are not. Text may be
+    /// cut within a character.
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send).
+    /// As [`Context::send_part`].
     pub fn send_part(
         &mut self,
-        kind: MessageKind,
+        kind: Option<MessageKind>,
         data: &[u8],
         fin: bool,
     ) -> Result<(), SendError> {
         self.core.catch_up(Some(self.link));
-        self.core.send_part(self.link, Message::from_parts(kind, data), fin)
+        self.core.send_part(self.link, kind, data, fin)
     }
 
     /// Queues a ping of at most 125 bytes (RFC 6455 section 5.5.2).
@@ -320,6 +397,19 @@ impl<'a> Socket<'a> {
         self.core.resume(self.link);
     }
 
+    /// Whether [`keep_message`](Self::keep_message) would do.
+    pub fn can_keep_message(&self) -> bool {
+        self.link.flags.keepable
+    }
+
+    /// In `on_message`: has the memory of the message handed over, without a copy, in
+    /// [`Handler::on_kept`] right after. False if the message lies in memory that the loop needs, as
+    /// short ones do: copy it then.
+    pub fn keep_message(&mut self) -> bool {
+        self.link.flags.keep = self.link.flags.keepable;
+        self.link.flags.keep
+    }
+
     /// The state as in a browser.
     pub fn ready_state(&self) -> ReadyState {
         self.link.ready_state()
@@ -335,6 +425,11 @@ impl<'a> Socket<'a> {
     /// (RFC 6455 section 5.5.3); `None` before there was one.
     pub fn latency(&self) -> Option<Duration> {
         self.link.shared.latency()
+    }
+
+    /// What was sent and received so far.
+    pub fn stats(&self) -> ConnectionStats {
+        self.link.shared.counts.stats()
     }
 
     /// What compression came to so far; zeros without compression.

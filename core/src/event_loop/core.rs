@@ -15,6 +15,7 @@ use super::handler::{CloseEvent, Handler};
 use super::id::{ConnId, ServerId};
 use super::inbox::{Command, Inbox};
 use super::link::{Connection, Link, Phase};
+use super::log::{Log, LogLevel, record};
 use super::masks::MaskPool;
 use super::message::Message;
 use super::remote::Shared;
@@ -24,6 +25,7 @@ use crate::net::resolve::Resolver;
 use crate::net::stream::Stream;
 use crate::proto::close::{CloseError, ReadyState, check_close};
 use crate::proto::deflate::Deflaters;
+use crate::proto::frame::MessageKind;
 use crate::proto::receiver::Receiver;
 use crate::proto::sender::SendError;
 use crate::proto::session::Failure;
@@ -38,6 +40,7 @@ pub(crate) enum Ready {
 /// A connection that left the loop and whose application is to be told.
 pub(crate) struct Grave {
     pub(crate) id: ConnId,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) announced: bool,
     pub(crate) event: CloseEvent,
@@ -73,6 +76,7 @@ pub(crate) struct Core {
     pub(crate) owed_accepts: Vec<ServerId>,
     /// Timers of the application.
     pub(crate) alarms: Alarms,
+    pub(crate) log: Log,
     /// Names that were asked for so far; see [`Dial`](super::dial::Dial).
     pub(crate) lookups: Cell<u64>,
 }
@@ -202,6 +206,7 @@ impl Core {
 
     pub(crate) fn send(&mut self, link: &mut Link, message: Message<'_>) -> Result<(), SendError> {
         self.check_room(link)?;
+        self.trace_sent(link, message);
         let (now, masks, scratch) = (self.now, &mut self.masks, &mut self.scratch);
         link.send(message, now, masks, &mut self.deflaters, scratch)
     }
@@ -209,10 +214,25 @@ impl Core {
     pub(crate) fn send_part(
         &mut self,
         link: &mut Link,
+        kind: Option<MessageKind>,
+        data: &[u8],
+        fin: bool,
+    ) -> Result<(), SendError> {
+        let shared = Arc::clone(&link.shared);
+        shared.parts.next(kind, data, fin, |kind| {
+            // The part before may be on its way here from another thread.
+            self.catch_up(Some(link));
+            self.check_room(link)?;
+            self.send_checked_part(link, Message::from_parts(kind, data), fin)
+        })
+    }
+
+    fn send_checked_part(
+        &mut self,
+        link: &mut Link,
         part: Message<'_>,
         fin: bool,
     ) -> Result<(), SendError> {
-        self.check_room(link)?;
         let (now, masks, scratch) = (self.now, &mut self.masks, &mut self.scratch);
         link.send_part(part, fin, now, masks, &mut self.deflaters, scratch)?;
         if fin {
@@ -221,6 +241,11 @@ impl Core {
             }
         }
         Ok(())
+    }
+
+    fn trace_sent(&mut self, link: &Link, message: Message<'_>) {
+        let (kind, len) = (message.kind(), message.data().len());
+        record!(self.log, Trace, "{}: sent {kind:?} message, {len} bytes", link.label());
     }
 
     /// Whether a message may be queued.
@@ -261,16 +286,34 @@ impl Core {
             link.session.close(code, reason, self.now, tuning, &mut self.masks)?;
         } else {
             let cause = "closed by the application before it was open";
-            link.fail(Error::new(ErrorPhase::App, ErrorCode::Shutdown, cause));
+            let error = Error::new(ErrorPhase::App, ErrorCode::Shutdown, cause);
+            match link.phase {
+                Phase::Asking(_) => self.leave_unanswered(link, error),
+                _ => link.fail(error),
+            }
         }
         Ok(())
     }
 
     /// The open connections of a server; `current` is the one whose callback runs.
     pub(crate) fn members(&self, server: ServerId, current: Option<&Link>) -> Vec<ConnId> {
+        self.members_that(Link::is_open, server, current)
+    }
+
+    /// The connections of a server, open or not.
+    pub(crate) fn all_members(&self, server: ServerId, current: Option<&Link>) -> Vec<ConnId> {
+        self.members_that(|_| true, server, current)
+    }
+
+    fn members_that(
+        &self,
+        wanted: impl Fn(&Link) -> bool,
+        server: ServerId,
+        current: Option<&Link>,
+    ) -> Vec<ConnId> {
         let listener = self.listeners.get(server.slot(), server.generation());
         let Some(endpoint) = listener.map(Listener::endpoint) else { return Vec::new() };
-        let is_member = |link: &Link| Arc::ptr_eq(&link.endpoint, endpoint) && link.is_open();
+        let is_member = |link: &Link| Arc::ptr_eq(&link.endpoint, endpoint) && wanted(link);
         let named = self.slots.names().into_iter();
         let links = named.filter_map(|(slot, generation)| {
             self.slots.get(slot, generation).map(|conn| &conn.link)
@@ -335,6 +378,15 @@ impl Core {
                     core.send_charged(link, message.borrow());
                 });
             }
+            Command::SendPart { id, message, fin } => {
+                self.with_link(current, id, |core, link| {
+                    let part = message.borrow();
+                    link.refund(part.data().len() as u64);
+                    if core.send_checked_part(link, part, fin) == Err(SendError::Entropy) {
+                        link.fail_session(Failure::Entropy, core.now, &mut core.masks);
+                    }
+                });
+            }
             Command::Post(_) | Command::Resolved { .. } => self.deferred.push_back(command),
         }
     }
@@ -342,6 +394,7 @@ impl Core {
     /// Queues a message that another thread has accounted for.
     fn send_charged(&mut self, link: &mut Link, message: Message<'_>) {
         link.refund(message.data().len() as u64);
+        self.trace_sent(link, message);
         let (now, masks, scratch) = (self.now, &mut self.masks, &mut self.scratch);
         let sent = link.send(message, now, masks, &mut self.deflaters, scratch);
         if sent == Err(SendError::Entropy) {
@@ -393,11 +446,18 @@ impl Core {
         self.slots.remove(id.slot(), id.generation());
         self.inbox.leave(id);
         link.shared.set_ready_state(ReadyState::Closed);
+        let event = event.unwrap_or_else(|| link.close_event(now));
+        if self.log.wants(LogLevel::Debug) {
+            let error = event.error.as_ref().map(|error| format!(": {error}"));
+            let (label, code) = (link.label(), event.code);
+            record!(self.log, Debug, "{label}: closed with {code}{}", error.unwrap_or_default());
+        }
         self.graveyard.push_back(Grave {
             id,
+            shared: Arc::clone(&link.shared),
             endpoint: Arc::clone(&link.endpoint),
             announced: link.flags.announced,
-            event: event.unwrap_or_else(|| link.close_event(now)),
+            event,
         });
         drop(conn);
         self.retry_accepts();

@@ -127,6 +127,11 @@ impl Dispatch<'_> {
                 let cause = "the request took too long (open_timeout)\n";
                 return self.core.refuse(&mut conn.link, &Refusal::new(408, cause));
             }
+            Phase::Asking(_) => {
+                let cause = "nobody answered the request in time (open_timeout)";
+                let error = Error::new(ErrorPhase::App, ErrorCode::TimedOut, cause);
+                return self.core.leave_unanswered(&mut conn.link, error);
+            }
             Phase::Resolving(_) => ErrorPhase::Dns,
             Phase::Connecting(_) => ErrorPhase::Tcp,
             Phase::Tunnelling(_) => ErrorPhase::Proxy,
@@ -152,11 +157,13 @@ impl Dispatch<'_> {
 
     /// Tells the applications of the connections that are gone.
     pub(crate) fn funerals(&mut self) {
-        for grave in mem::take(&mut self.core.graveyard) {
+        for _ in 0..self.core.graveyard.len() {
+            let Some(grave) = self.core.graveyard.pop_front() else { break };
             let index = grave.endpoint.index;
             if grave.announced {
                 self.handlers.call(self.core, index, |handler, core| {
-                    handler.on_close(&mut Context::new(core, None), grave.id, &grave.event);
+                    let mut context = Context::of_departed(core, &grave.shared);
+                    handler.on_close(&mut context, grave.id, &grave.event);
                 });
             }
             self.handlers.leave(self.core, index);
@@ -177,6 +184,7 @@ impl Dispatch<'_> {
             }
         }
         self.lend_buffers(&mut conn);
+        self.decide(&mut conn);
         if conn.link.flags.readable {
             self.read(&mut conn);
         }

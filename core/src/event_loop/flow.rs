@@ -5,10 +5,11 @@ use super::core::Core;
 use super::dispatch::Dispatch;
 use super::handlers::Handlers;
 use super::link::{Connection, Greeting, Link, Phase};
+use super::log::record;
 use super::message::Message;
 use crate::net::stream::{ReadOutcome, Stream};
 use crate::proto::deflate::SpareInflater;
-use crate::proto::receiver::Event;
+use crate::proto::receiver::{Event, Receiver};
 use crate::proto::session::{Failure, StreamAction};
 
 /// The loop's receive buffer; connections own receive memory only while something is incomplete.
@@ -58,14 +59,13 @@ impl Dispatch<'_> {
     /// Reads until nothing is left or the budget of this turn is used up.
     pub(crate) fn read(&mut self, conn: &mut Connection) {
         let mut bytes = 0;
-        if !conn.link.flags.paused && !conn.link.parked.is_empty() {
+        if conn.link.is_open() && !conn.link.flags.paused && !conn.link.parked.is_empty() {
             let mut parked = std::mem::take(&mut conn.link.parked);
             bytes = parked.len();
             self.frames(conn, &mut parked);
         }
         for _ in 0..self.budget {
-            let flags = &conn.link.flags;
-            if !flags.readable || flags.gone || flags.paused {
+            if !conn.link.wants_bytes() {
                 return;
             }
             match self.read_once(conn) {
@@ -76,8 +76,7 @@ impl Dispatch<'_> {
                 break;
             }
         }
-        let flags = &conn.link.flags;
-        if flags.readable && !flags.gone && !flags.paused {
+        if conn.link.wants_bytes() {
             self.core.mark_ready(&mut conn.link);
         }
     }
@@ -118,6 +117,7 @@ impl Dispatch<'_> {
         // A short read proves that the socket is drained, unless the peer ended its half: then the
         // end itself is still to be read.
         link.flags.readable = count == asked || link.flags.read_closed;
+        link.shared.counts.received_bytes(count);
         if link.is_open() {
             link.session.on_bytes(self.core.now);
         }
@@ -138,6 +138,7 @@ impl Dispatch<'_> {
         let received = stream.receive(&mut self.buffers.input, &mut plain);
         if !plain.is_empty() {
             let link = &mut conn.link;
+            link.shared.counts.received_bytes(plain.len());
             if link.is_open() {
                 link.session.on_bytes(self.core.now);
             }
@@ -225,8 +226,14 @@ impl Dispatch<'_> {
             };
             rest = rest.get_mut(used..).unwrap_or_default();
         }
-        if conn.link.is_open() && !rest.is_empty() {
-            self.frames(conn, rest);
+        if rest.is_empty() {
+            return;
+        }
+        match conn.link.phase {
+            Phase::Open => self.frames(conn, rest),
+            // Who left needs no answer, and what it sent neither.
+            Phase::Asking(_) if !conn.link.flags.read_closed => conn.link.parked = (&*rest).into(),
+            _ => {}
         }
     }
 
@@ -243,7 +250,10 @@ impl Dispatch<'_> {
                 Ok((_, None)) => return,
                 Ok((used, Some(event))) => {
                     at += used;
-                    if !deliver(self.core, self.handlers, link, &event) {
+                    link.flags.keepable = event.is_worth_keeping();
+                    let go_on = deliver(self.core, self.handlers, link, &event);
+                    self.hand_over(rx, link);
+                    if !go_on {
                         return rx.stop();
                     }
                 }
@@ -261,7 +271,10 @@ impl Dispatch<'_> {
         match rx.filled(count) {
             Ok(None) => {}
             Ok(Some(event)) => {
-                if !deliver(self.core, self.handlers, link, &event) {
+                link.flags.keepable = event.is_worth_keeping();
+                let go_on = deliver(self.core, self.handlers, link, &event);
+                self.hand_over(rx, link);
+                if !go_on {
                     rx.stop();
                 }
             }
@@ -269,6 +282,21 @@ impl Dispatch<'_> {
                 self.fail(link, Failure::Violation(violation));
                 rx.stop();
             }
+        }
+    }
+
+    /// Gives the memory of the message that was delivered to the application, if it wants that.
+    fn hand_over(&mut self, rx: &mut Receiver, link: &mut Link) {
+        link.flags.keepable = false;
+        if !std::mem::take(&mut link.flags.keep) {
+            return;
+        }
+        let message = rx.take_delivered();
+        let done = self.handlers.call(self.core, link.endpoint.index, |handler, core| {
+            handler.on_kept(&mut Socket::new(core, link), message);
+        });
+        if !done {
+            self.panicked(link);
         }
     }
 
@@ -297,14 +325,21 @@ fn deliver(core: &mut Core, handlers: &mut Handlers, link: &mut Link, event: &Ev
     }
     let now = core.now;
     let wanted = link.session.on_event(event, now, &link.endpoint.tuning, &mut core.masks);
+    record!(core.log, Trace, "{}: received {event}", link.label());
     let index = link.endpoint.index;
+    match event {
+        Event::Message { data, .. } => link.shared.counts.received(data.len(), true),
+        Event::Chunk(chunk) => link.shared.counts.received(chunk.data.len(), chunk.last),
+        _ => {}
+    }
     if wanted {
         let done = handlers.call(core, index, |handler, core| {
             let mut socket = Socket::new(core, link);
             match *event {
-                Event::Message { kind, data } => {
+                Event::Message { kind, data, .. } => {
                     handler.on_message(&mut socket, Message::from_parts(kind, data));
                 }
+                Event::Chunk(chunk) => handler.on_chunk(&mut socket, chunk),
                 Event::Ping(payload) => handler.on_ping(&mut socket, payload),
                 Event::Pong(payload) => handler.on_pong(&mut socket, payload),
                 Event::Close { .. } => {}

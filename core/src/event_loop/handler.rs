@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::context::{Context, Socket};
 use super::id::ConnId;
-use super::message::Message;
+use super::message::{Chunk, Message};
+use super::reply::Reply;
 use crate::error::Error;
-use crate::proto::handshake::{Refusal, Request};
+use crate::proto::handshake::Request;
 use crate::proto::head::Headers;
 
 /// The callbacks of one client connection, or of all connections of one server.
@@ -16,7 +17,8 @@ use crate::proto::head::Headers;
 ///
 /// - `on_open` comes at most once, before any message, and again only if the connection was lost and
 ///   comes back; `on_close` exactly once and last. A client's
-///   connection that never opened gets `on_close` only; a server's that never opened gets neither.
+///   connection that never opened gets `on_close` only; a server's that never opened gets neither,
+///   unless the answer to its request was left for later ([`Reply::defer`]).
 /// - Callbacks run inside [`EventLoop::turn`](super::EventLoop::turn) and its relatives only: never
 ///   inside `send`, `close` or `connect`, and never inside another callback.
 /// - A message is delivered before the next frame is looked at, and what its callback sends leaves
@@ -26,6 +28,7 @@ use crate::proto::head::Headers;
 pub trait Handler {
     /// A client asks to open a connection (servers only). Unless `reply` says otherwise it is
     /// accepted, with the server's most preferred subprotocol among those that the client offers.
+    /// [`Reply::defer`] leaves the answer for later.
     fn on_request(&mut self, context: &mut Context<'_>, request: &Request, reply: &mut Reply) {
         let _ = (context, request, reply);
     }
@@ -38,6 +41,17 @@ pub trait Handler {
     /// A whole message came in.
     fn on_message(&mut self, ws: &mut Socket<'_>, message: Message<'_>) {
         let _ = (ws, message);
+    }
+
+    /// The memory of the message before, for who asked for it with [`Socket::keep_message`].
+    fn on_kept(&mut self, ws: &mut Socket<'_>, message: Vec<u8>) {
+        let _ = (ws, message);
+    }
+
+    /// A piece of a message came in, for connections with [`Tuning::chunks`](crate::Tuning::chunks),
+    /// which get no `on_message`. Pings and the like may come between two pieces.
+    fn on_chunk(&mut self, ws: &mut Socket<'_>, chunk: Chunk<'_>) {
+        let _ = (ws, chunk);
     }
 
     /// A ping came in; its pong is on its way already.
@@ -120,34 +134,4 @@ pub struct CloseEvent {
     pub unsent: u64,
     /// How long it was open; zero if it never was.
     pub open_for: Duration,
-}
-
-/// A server's answer to an opening handshake.
-#[derive(Debug)]
-pub struct Reply {
-    pub(crate) protocol: Option<String>,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) refusal: Option<Refusal>,
-}
-
-impl Reply {
-    pub(crate) fn new(protocol: Option<&str>) -> Self {
-        Self { protocol: protocol.map(str::to_owned), headers: Vec::new(), refusal: None }
-    }
-
-    /// Chooses a subprotocol, which the client must have offered, or none.
-    pub fn protocol(&mut self, protocol: Option<&str>) {
-        self.protocol = protocol.map(str::to_owned);
-    }
-
-    /// Adds a header field to the answer. Names that are no token and values with control
-    /// characters refuse the connection with 500 instead of being sent.
-    pub fn header(&mut self, name: &str, value: &str) {
-        self.headers.push((name.to_owned(), value.to_owned()));
-    }
-
-    /// Refuses the connection with an HTTP status (300 to 599) and a text.
-    pub fn refuse(&mut self, status: u16, body: &str) {
-        self.refusal = Some(Refusal::new(status, body));
-    }
 }

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::core::Core;
 use super::handler::Handler;
-use crate::trace::warning;
+use super::log::{panic_text, record};
 
 /// Handlers by the place that [`Core`] gave them.
 #[derive(Default)]
@@ -24,11 +24,11 @@ impl Handlers {
             self.welcome(core);
         }
         let Some(Some(handler)) = self.places.get_mut(index) else { return true };
-        let done = catch_unwind(AssertUnwindSafe(|| callback(handler.as_mut(), core))).is_ok();
-        if !done {
-            warning!("a callback panicked");
+        let called = catch_unwind(AssertUnwindSafe(|| callback(handler.as_mut(), core)));
+        if let Err(panic) = &called {
+            record!(core.log, Warn, "a callback panicked: {}", panic_text(&**panic));
         }
-        done
+        called.is_ok()
     }
 
     /// One user of the place left; the handler goes with the last one.

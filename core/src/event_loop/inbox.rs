@@ -26,6 +26,7 @@ pub(crate) enum Command {
     Post(Job),
     Resolved { id: ConnId, lookup: u64, addrs: io::Result<Vec<SocketAddr>> },
     Send { id: ConnId, message: KeptMessage },
+    SendPart { id: ConnId, message: KeptMessage, fin: bool },
 }
 
 /// What a loop and the threads around it share.

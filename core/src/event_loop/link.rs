@@ -10,24 +10,17 @@ use super::clock;
 use super::endpoint::Endpoint;
 use super::handler::CloseEvent;
 use super::id::ConnId;
-use super::message::{KeptMessage, Message};
+use super::message::KeptMessage;
 use super::remote::Shared;
 use crate::client::Follow;
 use crate::error::{Error, ErrorCode, Phase as ErrorPhase};
 use crate::net::stream::{Stream, StreamError};
 use crate::proto::close::ReadyState;
-use crate::proto::deflate::Deflaters;
 use crate::proto::frame::Role;
 use crate::proto::handshake::{ClientHandshake, ServerHandshake};
 use crate::proto::receiver::Receiver;
-use crate::proto::sender::{Masks, SendError};
+use crate::proto::sender::Masks;
 use crate::proto::session::{Failure, Session, StreamAction};
-
-/// From this size on a server's payload goes to the system from where it lies; below it a copy
-/// behind the queued frames is cheaper than a second slice.
-const THROUGH: usize = 16 << 10;
-/// From this much queued output on a send does not wait for the end of the dispatch.
-const FLUSH_AT: usize = 64 << 10;
 
 /// A connection in two parts, so that an event borrowed from `rx` can live while a callback sends.
 pub(crate) struct Connection {
@@ -58,7 +51,7 @@ pub(crate) struct Link {
     /// The connection's live entry in the heap of deadlines.
     pub(crate) scheduled: Option<Instant>,
     /// Payload bytes of this connection in `shared.buffered` that this thread put there.
-    published: u64,
+    pub(crate) published: u64,
     pub(crate) flags: Flags,
 }
 
@@ -87,6 +80,10 @@ pub(crate) struct Flags {
     pub(crate) given_up: bool,
     /// The application wants nothing to be read.
     pub(crate) paused: bool,
+    /// The message whose callback runs lies in memory of its own, which may be given away.
+    pub(crate) keepable: bool,
+    /// The application wants that memory.
+    pub(crate) keep: bool,
 }
 
 /// How far a connection is.
@@ -101,6 +98,8 @@ pub(crate) enum Phase {
     Tunnelling(Box<super::tunnel::Tunnelling>),
     /// The opening handshake, and the TLS handshake below it.
     Greeting(Box<Greeting>),
+    /// A server's application is asked whether to accept.
+    Asking(Box<super::request::Asking>),
     /// Frames.
     Open,
     /// A refusal is on its way out.
@@ -148,6 +147,13 @@ impl Link {
         matches!(self.phase, Phase::Open)
     }
 
+    /// Whether to read on. While the application is asked only the end of the stream is of interest.
+    pub(crate) fn wants_bytes(&self) -> bool {
+        let Flags { readable, read_closed, gone, paused, .. } = self.flags;
+        let asking = matches!(self.phase, Phase::Asking(_));
+        readable && !gone && !paused && (!asking || read_closed)
+    }
+
     pub(crate) fn ready_state(&self) -> ReadyState {
         self.shared.ready_state()
     }
@@ -163,102 +169,13 @@ impl Link {
         self.shared.set_ready_state(ReadyState::Open);
     }
 
-    /// Queues a message, and gives it to the system at once if it is large.
-    pub(crate) fn send(
-        &mut self,
-        message: Message<'_>,
-        now: Instant,
-        masks: &mut dyn Masks,
-        deflaters: &mut Deflaters,
-        scratch: &mut Vec<u8>,
-    ) -> Result<(), SendError> {
-        if !self.is_open() {
-            return Err(SendError::Closed);
-        }
-        let (kind, data) = (message.kind(), message.data());
-        let wish = message.compress_wish();
-        if self.session.deflates(data.len(), wish) {
-            let forced = wish == Some(true);
-            self.session.send_deflated(kind, data, forced, deflaters, masks)?;
-        } else if data.len() >= THROUGH && self.can_send_through() {
-            self.session.begin_send_through(kind, data.len())?;
-            self.send_through(data, now, masks, scratch);
-        } else {
-            self.session.send(kind, data, masks)?;
-        }
-        self.sent(data.len(), now, masks, scratch);
-        Ok(())
-    }
-
-    /// Queues a part of a message.
-    pub(crate) fn send_part(
-        &mut self,
-        part: Message<'_>,
-        fin: bool,
-        now: Instant,
-        masks: &mut dyn Masks,
-        deflaters: &mut Deflaters,
-        scratch: &mut Vec<u8>,
-    ) -> Result<(), SendError> {
-        if !self.is_open() {
-            return Err(SendError::Closed);
-        }
-        let (kind, data) = (part.kind(), part.data());
-        // The first of several parts says nothing about the size of the whole.
-        let wish = part.compress_wish().or_else(|| (!fin).then_some(true));
-        if self.session.deflates(data.len(), wish) {
-            self.session.send_part_deflated(kind, data, fin, deflaters, masks)?;
-        } else {
-            self.session.send_part(kind, data, fin, masks)?;
-        }
-        self.sent(data.len(), now, masks, scratch);
-        Ok(())
-    }
-
-    /// Payload was queued: account for it, and do not let the queue grow for nothing.
-    fn sent(&mut self, len: usize, now: Instant, masks: &mut dyn Masks, scratch: &mut Vec<u8>) {
-        self.published += len as u64;
-        self.shared.add_buffered(len as u64);
-        let queued = self.session.queue().len();
-        self.flags.drain_owed |= queued > self.endpoint.tuning.high_water;
-        if queued >= FLUSH_AT {
-            self.flush(now, masks, scratch);
-        }
-    }
-
-    fn can_send_through(&self) -> bool {
-        self.endpoint.role == Role::Server
-            && self.flags.writable
-            && matches!(self.stream, Some(Stream::Plain(_)))
-    }
-
-    fn send_through(
-        &mut self,
-        data: &[u8],
-        now: Instant,
-        masks: &mut dyn Masks,
-        scratch: &mut Vec<u8>,
-    ) {
-        let Some(stream) = &mut self.stream else { return };
-        let written = stream.write(&[self.session.queue().pending(), data], scratch);
-        let taken = written.as_ref().map_or(0, |written| written.taken);
-        self.flags.writable = written.as_ref().is_ok_and(|written| !written.blocked);
-        self.session.sent_through(data, taken);
-        let pending = !self.session.queue().is_empty();
-        // The callback that sends may have taken its time, and the peer's patience begins now.
-        let now = if pending { clock::now() } else { now };
-        self.session.on_written(pending, now, &self.endpoint.tuning, masks);
-        if let Err(error) = written {
-            self.fail_stream(error, now);
-        }
-    }
-
     /// Gives queued output to the system until it is empty or the system takes no more.
     pub(crate) fn flush(&mut self, now: Instant, masks: &mut dyn Masks, scratch: &mut Vec<u8>) {
         let Some(stream) = &mut self.stream else { return };
         while self.flags.writable && (!self.session.queue().is_empty() || stream.has_unsent()) {
             match stream.write(&[self.session.queue().pending()], scratch) {
                 Ok(written) => {
+                    self.shared.counts.sent_bytes(written.taken);
                     self.session.queue_mut().advance(written.taken);
                     let pending = !self.session.queue().is_empty() || stream.has_unsent();
                     let now = if pending { clock::now() } else { now };
@@ -362,8 +279,20 @@ impl Link {
 
     /// The connection cannot open; the first error counts.
     pub(crate) fn fail(&mut self, error: Error) {
-        self.error.get_or_insert_with(|| Box::new(error));
+        self.told(error);
         self.flags.gone = true;
+    }
+
+    /// Which connection it is, for records: a client's URL, a server's peer.
+    pub(crate) fn label(&self) -> String {
+        let facts = self.shared.facts();
+        let peer = facts.filter(|_| self.endpoint.role == Role::Server).and_then(|f| f.remote);
+        peer.map_or_else(|| self.shared.url().to_owned(), |peer| peer.to_string())
+    }
+
+    /// What `on_close` is to say; the first error counts.
+    pub(crate) fn told(&mut self, error: Error) {
+        self.error.get_or_insert_with(|| Box::new(error));
     }
 
     /// From now on the stream is only flushed, ended and waited out.

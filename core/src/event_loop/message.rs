@@ -1,5 +1,8 @@
 //! A whole message, borrowed.
 
+use std::fmt;
+use std::sync::Arc;
+
 use crate::proto::frame::MessageKind;
 
 /// A whole message: text or bytes (RFC 6455 section 5.6).
@@ -38,8 +41,8 @@ impl<'a> Message<'a> {
         Self { compress: Some(compress), ..self }
     }
 
-    /// What [`compress`](Self::compress) said.
-    pub(crate) fn compress_wish(self) -> Option<bool> {
+    /// What [`compress`](Self::compress) said, if anything.
+    pub fn compress_wish(self) -> Option<bool> {
         self.compress
     }
 
@@ -62,23 +65,51 @@ impl<'a> Message<'a> {
     }
 }
 
+/// A piece of a message, in the order of arrival; see [`Tuning::chunks`](crate::Tuning::chunks).
+///
+/// The pieces of a message of text are valid UTF-8 together; each may end within a character.
+pub type Chunk<'a> = crate::proto::receiver::Chunk<'a>;
+
 /// A message of another thread on its way to the loop.
-#[derive(Debug)]
 pub(crate) struct KeptMessage {
     kind: MessageKind,
-    data: Box<[u8]>,
+    data: Kept,
     compress: Option<bool>,
 }
 
+/// Bytes that several may own, for sending them without a copy; see
+/// [`Remote::send_shared`](super::Remote::send_shared).
+pub type SharedBytes = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+enum Kept {
+    Copied(Box<[u8]>),
+    Shared(SharedBytes),
+}
+
 impl KeptMessage {
+    pub(crate) fn shared(kind: MessageKind, data: SharedBytes, compress: Option<bool>) -> Self {
+        Self { kind, data: Kept::Shared(data), compress }
+    }
+
     pub(crate) fn borrow(&self) -> Message<'_> {
-        Message { kind: self.kind, data: &self.data, compress: self.compress }
+        let data = match &self.data {
+            Kept::Copied(data) => data,
+            Kept::Shared(data) => (**data).as_ref(),
+        };
+        Message { kind: self.kind, data, compress: self.compress }
+    }
+}
+
+impl fmt::Debug for KeptMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.borrow().fmt(f)
     }
 }
 
 impl From<Message<'_>> for KeptMessage {
     fn from(message: Message<'_>) -> Self {
-        Self { kind: message.kind, data: message.data.into(), compress: message.compress }
+        let data = Kept::Copied(message.data.into());
+        Self { kind: message.kind, data, compress: message.compress }
     }
 }
 

@@ -11,6 +11,7 @@ mod alarms;
 mod clock;
 mod context;
 mod core;
+mod counts;
 mod deadlines;
 mod dial;
 mod dispatch;
@@ -21,11 +22,16 @@ mod handlers;
 mod id;
 mod inbox;
 mod link;
+mod log;
 mod masks;
 mod message;
 mod opening;
+mod outgoing;
+mod parts;
 mod race;
 mod remote;
+mod reply;
+mod request;
 mod slots;
 mod timer;
 mod tunnel;
@@ -41,10 +47,13 @@ use std::time::{Duration, Instant};
 use mio::{Events, Token};
 
 pub use self::context::{Context, Socket};
-pub use self::handler::{CloseEvent, Handler, Opening, Reply, Retry};
+pub use self::counts::ConnectionStats;
+pub use self::handler::{CloseEvent, Handler, Opening, Retry};
 pub use self::id::{ConnId, ServerId, TimerId};
-pub use self::message::Message;
+pub use self::log::{LogLevel, LogSink};
+pub use self::message::{Chunk, Message, SharedBytes};
 pub use self::remote::{LoopHandle, Remote};
+pub use self::reply::Reply;
 
 pub(crate) use self::again::Again;
 
@@ -55,6 +64,7 @@ use self::dispatch::Dispatch;
 use self::flow::Buffers;
 use self::handlers::Handlers;
 use self::inbox::Inbox;
+use self::log::Log;
 use self::masks::MaskPool;
 use self::slots::Slots;
 use self::timer::Timer;
@@ -102,6 +112,8 @@ pub struct EventLoop {
     /// The descriptor was asked for, so it must become readable whenever there is work.
     embedded: AtomicBool,
     options: LoopOptions,
+    /// When a shutdown that is under way aborts what is left.
+    shutdown_end: Option<Instant>,
 }
 
 impl EventLoop {
@@ -147,6 +159,7 @@ impl EventLoop {
             closed_listeners: Vec::new(),
             owed_accepts: Vec::new(),
             alarms: Alarms::new(),
+            log: Log::default(),
             lookups: Cell::new(0),
         };
         Ok(Self {
@@ -157,7 +170,14 @@ impl EventLoop {
             timer: Some(timer),
             embedded: AtomicBool::new(false),
             options,
+            shutdown_end: None,
         })
+    }
+
+    /// Has records of up to this level given to `sink`, which runs on the thread that drives the loop,
+    /// amid its work. With the feature `log` they also go through that crate, as ever.
+    pub fn set_log(&mut self, most: LogLevel, sink: LogSink) {
+        self.core.log = Log::new(most, sink);
     }
 
     /// The loop between two turns. Call [`flush`](Self::flush) afterwards to have what was queued
@@ -334,25 +354,37 @@ impl EventLoop {
     ///
     /// As [`turn`](Self::turn).
     pub fn shutdown(&mut self, grace: Duration) -> Result<(), Error> {
-        self.core.shutting_down = true;
-        let ended = self.wind_up(grace);
-        self.core.shutting_down = false;
-        ended
+        self.begin_shutdown(grace);
+        while !self.shutdown_turn()? {}
+        Ok(())
     }
 
-    fn wind_up(&mut self, grace: Duration) -> Result<(), Error> {
+    /// The beginning of [`shutdown`](Self::shutdown), for a host that does something between its
+    /// turns.
+    pub fn begin_shutdown(&mut self, grace: Duration) {
+        self.core.shutting_down = true;
         // A grace too long to add to the clock is for ever.
-        let end = clock::now().checked_add(grace);
+        self.shutdown_end = clock::now().checked_add(grace);
         self.go_away();
-        while !self.is_idle() {
-            let left = end.map(|end| end.saturating_duration_since(clock::now()));
-            if left.is_some_and(|left| left.is_zero()) {
-                break;
-            }
-            self.turn(left)?;
+    }
+
+    /// The next turn of a shutdown, which aborts what is left when the grace is over. True when it
+    /// was the last one.
+    ///
+    /// # Errors
+    ///
+    /// As [`turn`](Self::turn); the shutdown is over then.
+    pub fn shutdown_turn(&mut self) -> Result<bool, Error> {
+        let left = self.shutdown_end.map(|end| end.saturating_duration_since(clock::now()));
+        let last = self.is_idle() || left.is_some_and(|left| left.is_zero());
+        if last {
+            self.each_connection(Core::abort);
         }
-        self.each_connection(Core::abort);
-        self.turn(Some(Duration::ZERO))
+        let turned = self.turn(if last { Some(Duration::ZERO) } else { left });
+        if last || turned.is_err() {
+            self.core.shutting_down = false;
+        }
+        turned.map(|()| last)
     }
 
     fn each_connection(&mut self, mut act: impl FnMut(&mut Core, &mut link::Link)) {

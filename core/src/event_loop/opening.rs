@@ -2,23 +2,26 @@
 
 use std::sync::Arc;
 
-use super::context::{Context, Socket};
+use super::context::Socket;
 use super::core::Core;
 use super::dispatch::Dispatch;
-use super::handler::{Opening, Reply};
+use super::handler::Opening;
 use super::link::{Connection, Greeting, Link, Phase};
+use super::log::record;
 use super::remote::Facts;
+use crate::net::stream::Stream;
 use crate::proto::deflate::{Agreed, Traffic};
-use crate::proto::handshake::{Accepted, Answer, HandshakeError, Refusal, Request, origin_allowed};
+use crate::proto::handshake::{Accepted, HandshakeError};
 use crate::proto::head::Headers;
 use crate::proto::receiver::Receiver;
-use crate::trace::warning;
 
 /// What the two halves of a handshake agreed upon.
-struct Settled<'a> {
-    protocol: &'a str,
-    extensions: &'a str,
-    deflate: Option<Agreed>,
+pub(crate) struct Settled<'a> {
+    pub(crate) protocol: &'a str,
+    pub(crate) extensions: &'a str,
+    pub(crate) deflate: Option<Agreed>,
+    /// Whether messages come in chunks, if that was decided for this connection.
+    pub(crate) chunks: Option<bool>,
 }
 
 impl Dispatch<'_> {
@@ -43,7 +46,7 @@ impl Dispatch<'_> {
             Greeting::Server(handshake) => match handshake.advance(input) {
                 Ok((used, request)) => {
                     if let Some(request) = request {
-                        self.requested(rx, link, &request);
+                        self.requested(conn, request);
                     }
                     used
                 }
@@ -61,54 +64,13 @@ impl Dispatch<'_> {
             protocol: &accepted.protocol,
             extensions: &accepted.extensions,
             deflate: accepted.deflate,
+            chunks: None,
         };
         self.opened(rx, link, settled, &accepted.headers);
     }
 
-    /// A client asks to be accepted.
-    fn requested(&mut self, rx: &mut Receiver, link: &mut Link, request: &Request) {
-        let index = link.endpoint.index;
-        let mut reply = match self.core.policy(link, request) {
-            Ok(reply) => reply,
-            Err(refusal) => return self.core.refuse(link, &refusal),
-        };
-        let done = self.handlers.call(self.core, index, |handler, core| {
-            handler.on_request(&mut Context::new(core, Some(link)), request, &mut reply);
-        });
-        if !done {
-            reply.refuse(500, "the server failed to handle the request\n");
-        }
-        if let Some(refusal) = &reply.refusal {
-            return self.core.refuse(link, refusal);
-        }
-        if link.flags.gone {
-            return;
-        }
-        let (deflate, extensions) = request.deflate(&link.endpoint.tuning.deflate).unzip();
-        let answer = Answer {
-            protocol: reply.protocol.as_deref(),
-            extensions: extensions.as_deref(),
-            headers: &reply.headers,
-        };
-        let mut head = Vec::with_capacity(256);
-        if let Err(error) = request.accept(&answer, &mut head) {
-            let refusal = Refusal::new(500, format!("the server's answer is not legal: {error}\n"));
-            return self.core.refuse(link, &refusal);
-        }
-        link.session.queue_mut().push_raw(&head);
-        let scheme = link.endpoint.server.as_ref().map_or("ws", |server| server.scheme());
-        let url = format!("{scheme}://{}{}", request.host(), request.target());
-        link.shared.set_url(url.into());
-        let settled = Settled {
-            protocol: reply.protocol.as_deref().unwrap_or_default(),
-            extensions: extensions.as_deref().unwrap_or_default(),
-            deflate,
-        };
-        self.opened(rx, link, settled, request.headers());
-    }
-
     /// Both halves of the handshake are done.
-    fn opened(
+    pub(crate) fn opened(
         &mut self,
         rx: &mut Receiver,
         link: &mut Link,
@@ -116,6 +78,9 @@ impl Dispatch<'_> {
         headers: &Headers,
     ) {
         link.open(self.core.now);
+        if settled.chunks.unwrap_or(link.endpoint.tuning.chunks) {
+            rx.enable_chunks();
+        }
         let traffic = settled.deflate.map(|agreed| {
             let (traffic, tuning) = (Arc::<Traffic>::default(), &link.endpoint.tuning);
             rx.enable_deflate(&agreed, tuning, Arc::clone(&traffic));
@@ -127,7 +92,10 @@ impl Dispatch<'_> {
             extensions: settled.extensions.into(),
             traffic,
             remote: link.remote_addr(),
+            tls: link.stream.as_ref().map(Stream::tls).unwrap_or_default().into(),
         });
+        let extensions = settled.extensions;
+        record!(self.core.log, Debug, "{}: open, extensions {extensions:?}", link.label());
         let shared = Arc::clone(&link.shared);
         let opening = Opening {
             url: shared.url(),
@@ -164,38 +132,5 @@ impl Core {
             }
         }
         link.fail(error.into());
-    }
-
-    /// What a server checks before the application is asked: room, `Origin` and `Host`.
-    fn policy(&self, link: &Link, request: &Request) -> Result<Reply, Refusal> {
-        let Some(server) = &link.endpoint.server else { return Ok(Reply::new(None)) };
-        // The listener itself is one user of the handler.
-        if self.places.users(link.endpoint.index) > server.max_connections.saturating_add(1) {
-            return Err(Refusal::new(503, "too many connections (max_connections)\n"));
-        }
-        if !server.expects(request.host()) {
-            let host = request.host();
-            warning!("refused a request for {host:?} on a loopback address (option: hosts)");
-            let cause = "this server listens on a loopback address, and the Host is none of its \
-                         own (option: hosts)\n";
-            return Err(Refusal::new(403, cause));
-        }
-        if let Some(origin) = request.origin() {
-            if !origin_allowed(origin, request.host(), &server.origins) {
-                warning!("refused a request from the origin {origin:?} (option: origins)");
-                return Err(Refusal::new(403, "this Origin is not allowed (option: origins)\n"));
-            }
-        }
-        let chosen = server.protocols.iter().find(|ours| request.protocols().any(|p| p == *ours));
-        Ok(Reply::new(chosen.map(String::as_str)))
-    }
-
-    /// Answers with an HTTP error; the stream ends when it is out.
-    pub(crate) fn refuse(&mut self, link: &mut Link, refusal: &Refusal) {
-        let mut answer = Vec::new();
-        refusal.write(&mut answer);
-        link.session.queue_mut().push_raw(&answer);
-        self.refresh_now();
-        link.start_refusing(self.now);
     }
 }

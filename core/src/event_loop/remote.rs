@@ -6,11 +6,14 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::context::Context;
+use super::counts::{ConnectionStats, Counts};
 use super::id::ConnId;
 use super::inbox::{Command, Inbox};
-use super::message::Message;
+use super::message::{KeptMessage, Message, SharedBytes};
+use super::parts::Parts;
 use crate::proto::close::{CloseError, ReadyState, check_close};
 use crate::proto::deflate::{DeflateStats, Traffic};
+use crate::proto::frame::MessageKind;
 use crate::proto::sender::{MAX_CONTROL, SendError};
 
 /// What other threads may know of a connection, also after it is gone.
@@ -23,6 +26,8 @@ pub(crate) struct Shared {
     limit: u64,
     /// Nanoseconds that the last answered ping took; 0 before there was one.
     latency: AtomicU64,
+    pub(crate) counts: Counts,
+    pub(crate) parts: Parts,
     url: OnceLock<Box<str>>,
     /// Anew with each connection that a reconnecting client makes.
     facts: RwLock<Option<Arc<Facts>>>,
@@ -36,6 +41,8 @@ pub(crate) struct Facts {
     /// If permessage-deflate is among the extensions.
     pub(crate) traffic: Option<Arc<Traffic>>,
     pub(crate) remote: Option<SocketAddr>,
+    /// Version and cipher suite; empty without TLS.
+    pub(crate) tls: Box<str>,
 }
 
 impl Shared {
@@ -46,6 +53,8 @@ impl Shared {
             buffered: AtomicU64::new(0),
             limit: limit as u64,
             latency: AtomicU64::new(0),
+            counts: Counts::default(),
+            parts: Parts::default(),
             url: OnceLock::new(),
             facts: RwLock::default(),
         }
@@ -118,6 +127,7 @@ impl Shared {
     pub(crate) fn restart(&self, unsent: u64) {
         self.sub_buffered(unsent);
         *self.facts.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.parts.reset();
         self.state.store(ReadyState::Connecting as u8, Ordering::Release);
     }
 }
@@ -150,19 +160,65 @@ impl Remote {
     /// `max_send_buffer` payload bytes are queued already. Nothing of the message was taken then.
     pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), SendError> {
         let message = message.into();
+        self.charge(message.data().len() as u64)?;
+        let taken = self.inbox.push(Command::Send { id: self.id(), message: message.into() });
+        if taken { Ok(()) } else { Err(SendError::Closed) }
+    }
+
+    /// As [`send`](Self::send), without a copy: `data` is kept until the system has taken it, or the
+    /// loop has made frames of it. `compress` is as in [`Message::compress`].
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn send_shared(
+        &self,
+        kind: MessageKind,
+        data: SharedBytes,
+        compress: Option<bool>,
+    ) -> Result<(), SendError> {
+        self.charge((*data).as_ref().len() as u64)?;
+        let message = KeptMessage::shared(kind, data, compress);
+        let taken = self.inbox.push(Command::Send { id: self.id(), message });
+        if taken { Ok(()) } else { Err(SendError::Closed) }
+    }
+
+    /// Queues a part of a message, the last one if `fin` (RFC 6455 section 5.4); see
+    /// [`Context::send_part`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Context::send_part`].
+    pub fn send_part(
+        &self,
+        kind: Option<MessageKind>,
+        data: &[u8],
+        fin: bool,
+    ) -> Result<(), SendError> {
+        self.shared.parts.next(kind, data, fin, |kind| {
+            self.charge(data.len() as u64)?;
+            let message = Message::from_parts(kind, data).into();
+            let taken = self.inbox.push(Command::SendPart { id: self.id(), message, fin });
+            if taken { Ok(()) } else { Err(SendError::Closed) }
+        })
+    }
+
+    /// Whether a message that is sent in parts is not finished.
+    pub fn is_in_parts(&self) -> bool {
+        self.shared.parts.is_open()
+    }
+
+    /// Accounts for a payload, if there is room for it.
+    fn charge(&self, len: u64) -> Result<(), SendError> {
         if self.ready_state() != ReadyState::Open {
             return Err(SendError::Closed);
         }
-        let (len, limit) = (message.data().len() as u64, self.shared.limit);
+        let limit = self.shared.limit;
         let charged =
             self.shared.buffered.fetch_update(Ordering::AcqRel, Ordering::Acquire, |buffered| {
                 (buffered < limit).then_some(buffered + len)
             });
-        if let Err(buffered) = charged {
-            return Err(SendError::Full { buffered, limit });
-        }
-        let taken = self.inbox.push(Command::Send { id: self.id(), message: message.into() });
-        if taken { Ok(()) } else { Err(SendError::Closed) }
+        charged.map(|_| ()).map_err(|buffered| SendError::Full { buffered, limit })
     }
 
     /// Queues a ping of at most 125 bytes (RFC 6455 section 5.5.2).
@@ -246,6 +302,17 @@ impl Remote {
     /// What compression came to so far; zeros before the connection is open and without compression.
     pub fn deflate_stats(&self) -> DeflateStats {
         self.shared.deflate_stats()
+    }
+
+    /// Version and cipher suite of TLS, such as `TLSv1.3 TLS13_AES_128_GCM_SHA256`; empty before the
+    /// connection is open and without TLS.
+    pub fn tls(&self) -> String {
+        self.shared.facts().map(|facts| facts.tls.to_string()).unwrap_or_default()
+    }
+
+    /// What was sent and received so far, over all connections of a client that comes back.
+    pub fn stats(&self) -> ConnectionStats {
+        self.shared.counts.stats()
     }
 
     /// The peer's address, once the connection is open.

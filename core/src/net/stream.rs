@@ -192,6 +192,15 @@ impl Stream {
         self.socket().peer_addr()
     }
 
+    /// Version and cipher suite of TLS, once its handshake is done; empty without TLS.
+    pub(crate) fn tls(&self) -> String {
+        match self {
+            Self::Plain(_) => String::new(),
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.session.terms(),
+        }
+    }
+
     fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(socket) => socket,

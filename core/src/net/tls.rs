@@ -8,15 +8,18 @@
 //! `writev`, which raises SIGPIPE. Its rule that shapes this file: it remembers *places* in the
 //! bytes of a cut handshake message, so every call must see those same bytes, sending included.
 
+mod outgoing;
+
 use std::ops::Range;
 use std::sync::Arc;
 
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
 use rustls::server::UnbufferedServerConnection;
-use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus, WriteTraffic};
+use rustls::unbuffered::{ConnectionState, UnbufferedStatus, WriteTraffic};
 use rustls::{ClientConfig, ServerConfig};
 
+use self::outgoing::Outgoing;
 use super::tls_error::TlsError;
 
 /// Most plaintext in one record (RFC 8446 section 5.1).
@@ -105,6 +108,23 @@ impl TlsSession {
             Connection::Client(connection) => connection.is_handshaking(),
             Connection::Server(connection) => connection.is_handshaking(),
         }
+    }
+
+    /// Version and cipher suite, once the handshake is done.
+    pub(crate) fn terms(&self) -> String {
+        let (version, suite) = match &self.connection {
+            Connection::Client(connection) => {
+                (connection.protocol_version(), connection.negotiated_cipher_suite())
+            }
+            Connection::Server(connection) => {
+                (connection.protocol_version(), connection.negotiated_cipher_suite())
+            }
+        };
+        let suite = suite.and_then(|suite| suite.suite().as_str());
+        let (Some(version), Some(suite)) = (version.and_then(|v| v.as_str()), suite) else {
+            return String::new();
+        };
+        format!("{} {suite}", version.replace('_', "."))
     }
 
     /// Whether the peer said that it sends nothing more.
@@ -447,45 +467,6 @@ fn encrypt_into<Data>(
 /// Either the keys are worn out, which takes 2^24 records at least, or a size here is wrong.
 fn unsealed(error: impl std::fmt::Display) -> TlsError {
     TlsError::new(format!("cannot encrypt: {error}"))
-}
-
-/// Ciphertext that waits for the socket. Owns nothing when it is empty.
-#[derive(Default)]
-struct Outgoing {
-    bytes: Vec<u8>,
-    sent: usize,
-}
-
-impl Outgoing {
-    fn unsent(&self) -> &[u8] {
-        self.bytes.get(self.sent..).unwrap_or_default()
-    }
-
-    fn push(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-    }
-
-    /// Lets `encode` write behind the last byte, with as much space as it asks for.
-    fn push_with(
-        &mut self,
-        mut encode: impl FnMut(&mut [u8]) -> Result<usize, EncodeError>,
-    ) -> Result<(), EncodeError> {
-        let len = self.bytes.len();
-        let mut encoded = encode(&mut []);
-        if let Err(EncodeError::InsufficientSize(size)) = &encoded {
-            self.bytes.resize(len + size.required_size, 0);
-            encoded = encode(self.bytes.get_mut(len..).unwrap_or_default());
-        }
-        self.bytes.truncate(len + *encoded.as_ref().unwrap_or(&0));
-        encoded.map(drop)
-    }
-
-    fn advance(&mut self, count: usize) {
-        self.sent += count;
-        if self.sent >= self.bytes.len() {
-            *self = Self::default();
-        }
-    }
 }
 
 #[cfg(any(feature = "aws-lc-rs", feature = "ring"))]

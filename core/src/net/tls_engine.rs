@@ -48,6 +48,12 @@ pub trait TlsEngine: Send {
     /// Whether the handshake goes on.
     fn is_handshaking(&self) -> bool;
 
+    /// Version and cipher suite, such as `TLSv1.3 TLS13_AES_128_GCM_SHA256`, once the handshake is
+    /// done; empty if the engine does not tell.
+    fn terms(&self) -> String {
+        String::new()
+    }
+
     /// Says to the peer that nothing more is sent.
     fn close_notify(&mut self);
 }
@@ -115,6 +121,10 @@ impl EngineSession {
 
     pub(super) fn is_handshaking(&self) -> bool {
         self.engine.is_handshaking()
+    }
+
+    pub(super) fn terms(&self) -> String {
+        self.engine.terms()
     }
 
     pub(super) fn is_peer_closed(&self) -> bool {

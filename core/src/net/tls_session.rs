@@ -49,6 +49,13 @@ impl Session {
         }
     }
 
+    pub(super) fn terms(&self) -> String {
+        match self {
+            Self::Own(session) => session.terms(),
+            Self::Engine(session) => session.terms(),
+        }
+    }
+
     pub(super) fn kept(&self) -> usize {
         match self {
             Self::Own(session) => session.kept(),

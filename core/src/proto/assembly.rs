@@ -60,7 +60,6 @@ impl Assembly {
         self.space(count)
     }
 
-    #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
         self.room.capacity()
     }
@@ -68,6 +67,14 @@ impl Assembly {
     /// `count` bytes of the room were filled.
     pub(super) fn advance(&mut self, count: usize) {
         self.filled = (self.filled + count).min(self.room.len());
+    }
+
+    /// What was filled, with its memory if there is not far too much of that.
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        let filled = std::mem::take(&mut self.filled);
+        let mut taken = std::mem::take(&mut self.room);
+        taken.truncate(filled);
+        taken
     }
 
     pub(super) fn clear(&mut self) {

@@ -5,42 +5,25 @@
 //! UTF-8 fails within a frame that is not complete yet. What is compressed is inflated as it
 //! arrives, and is never kept.
 
+mod chunks;
+mod event;
+
 use std::ops::Range;
 use std::sync::Arc;
 
+use self::chunks::Progress;
+use self::event::event;
 use super::assembly::Assembly;
-use super::close::is_receivable_code;
 use super::deflate::{Agreed, Inflation, SpareInflater, Traffic};
 use super::frame::{self, Header, MAX_HEADER, MessageKind, Opcode, Role};
 use super::utf8::Utf8;
 use super::violation::Violation;
 use crate::config::Tuning;
 
+pub use self::event::{Chunk, Event};
+
 /// From this much missing payload on it is worth reading straight into place.
 const LONG: u64 = 16 << 10;
-
-/// Something whole that the peer sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event<'a> {
-    /// A message, in however many fragments (5.6).
-    Message {
-        /// Text, which is valid UTF-8, or binary.
-        kind: MessageKind,
-        /// The payload.
-        data: &'a [u8],
-    },
-    /// A ping with its payload (5.5.2).
-    Ping(&'a [u8]),
-    /// A pong with its payload (5.5.3).
-    Pong(&'a [u8]),
-    /// The peer's Close frame (5.5.1).
-    Close {
-        /// `None` if the frame was empty.
-        code: Option<u16>,
-        /// May be empty.
-        reason: &'a str,
-    },
-}
 
 /// The receiving half of a connection after the opening handshake.
 #[derive(Debug)]
@@ -65,6 +48,8 @@ pub struct Receiver {
     frame: Option<Frame>,
     utf8: Utf8,
     message: Assembly,
+    /// What was handed over of the message, if that is done in chunks.
+    progress: Option<Progress>,
     /// The payload of a control frame that was cut.
     control: Vec<u8>,
     /// If compression was agreed upon.
@@ -85,6 +70,7 @@ struct Frame {
 /// Where the payload of an event was kept until it was whole.
 enum At {
     Message,
+    Chunk,
     Control,
 }
 
@@ -105,6 +91,7 @@ impl Receiver {
             frame: None,
             utf8: Utf8::default(),
             message: Assembly::default(),
+            progress: None,
             control: Vec::new(),
             inflation: None,
         }
@@ -114,6 +101,11 @@ impl Receiver {
     pub fn enable_deflate(&mut self, agreed: &Agreed, tuning: &Tuning, traffic: Arc<Traffic>) {
         let inflation = Inflation::new(agreed.peer, tuning.deflate.mode, traffic);
         self.inflation = Some(Box::new(inflation));
+    }
+
+    /// From now on messages come in chunks: [`Event::Chunk`] takes the place of [`Event::Message`].
+    pub fn enable_chunks(&mut self) {
+        self.progress = Some(Progress::default());
     }
 
     /// One event from the front of `input`, and how many bytes were used up to its end.
@@ -132,7 +124,9 @@ impl Receiver {
         if let Some((opcode, range)) = self.whole_frame(input)? {
             let used = range.end;
             let payload = input.get(range).unwrap_or_default();
-            return Ok((used, Some(event(opcode, payload)?)));
+            let found = event(opcode, payload)?;
+            let found = if self.progress.is_some() { found.in_one_chunk() } else { found };
+            return Ok((used, Some(found)));
         }
         let mut at = 0;
         let (opcode, place) = loop {
@@ -157,7 +151,9 @@ impl Receiver {
             };
             match found {
                 Some(found) => break found,
-                None if at >= input.len() && self.frame.is_some() => return Ok((at, None)),
+                None if at >= input.len() && self.frame.is_some() => {
+                    return Ok((at, self.cut_chunk()));
+                }
                 None => {}
             }
         };
@@ -215,8 +211,14 @@ impl Receiver {
         self.message.advance(count);
         match self.payload_arrived(start)? {
             Some((opcode, place)) => self.kept_event(opcode, place).map(Some),
-            None => Ok(None),
+            None => Ok(self.cut_chunk()),
         }
+    }
+
+    /// The memory of the message that was the last event, unless that lay in the caller's buffer.
+    pub fn take_delivered(&mut self) -> Vec<u8> {
+        let whole = self.delivered && self.progress.is_none();
+        if whole { self.message.take() } else { Vec::new() }
     }
 
     /// From now on everything is discarded: after a Close frame or a failure.
@@ -265,8 +267,22 @@ impl Receiver {
     }
 
     fn forget_delivered(&mut self) {
-        if std::mem::take(&mut self.delivered) {
-            self.message.clear();
+        if !std::mem::take(&mut self.delivered) {
+            return;
+        }
+        match &mut self.progress {
+            None => self.message.clear(),
+            Some(progress) if progress.ended => {
+                *progress = Progress::default();
+                self.message.clear();
+            }
+            // What is inflated may have to be looked at again until its message ends.
+            Some(_) if self.compressed => {}
+            Some(progress) => {
+                progress.gone += progress.told as u64;
+                progress.told = 0;
+                self.message.clear();
+            }
         }
     }
 
@@ -308,7 +324,8 @@ impl Receiver {
         }
         // What is compressed has its limit where it is inflated.
         if !header.compressed && !self.compressed {
-            let total = header.len.checked_add(self.message.len() as u64);
+            let gone = self.progress.map_or(0, |progress| progress.gone);
+            let total = header.len.checked_add(self.message.len() as u64 + gone);
             if total.is_none_or(|total| total > self.max_message) {
                 return Err(Violation::MessageTooBig);
             }
@@ -411,37 +428,38 @@ impl Receiver {
         }
         self.frame = None;
         if !fin {
-            return Ok(None);
+            return Ok(self.has_untold().then_some((Opcode::Continuation, At::Chunk)));
         }
         if text && !self.utf8.is_complete() {
             return Err(Violation::InvalidUtf8);
         }
         self.empty_fragments = 0;
         let kind = self.kind.take();
-        Ok(kind.map(|kind| (kind.opcode(), At::Message)))
+        let Some(progress) = &mut self.progress else {
+            return Ok(kind.map(|kind| (kind.opcode(), At::Message)));
+        };
+        progress.ended = true;
+        Ok(kind.map(|kind| (kind.opcode(), At::Chunk)))
     }
 
     fn kept_event(&mut self, opcode: Opcode, place: At) -> Result<Event<'_>, Violation> {
         match place {
             At::Message => {
                 self.delivered = true;
-                event(opcode, self.message.bytes())
+                let found = event(opcode, self.message.bytes())?;
+                Ok(found.with_memory(self.message.capacity()))
+            }
+            At::Chunk => {
+                let kind = match opcode {
+                    Opcode::Text => MessageKind::Text,
+                    Opcode::Binary => MessageKind::Binary,
+                    _ => self.kind.unwrap_or(MessageKind::Binary),
+                };
+                Ok(self.chunk(kind))
             }
             At::Control => event(opcode, &self.control),
         }
     }
-}
-
-/// What a whole payload means.
-#[inline]
-fn event(opcode: Opcode, payload: &[u8]) -> Result<Event<'_>, Violation> {
-    Ok(match opcode {
-        Opcode::Ping => Event::Ping(payload),
-        Opcode::Pong => Event::Pong(payload),
-        Opcode::Close => return close(payload),
-        Opcode::Text => Event::Message { kind: MessageKind::Text, data: payload },
-        _ => Event::Message { kind: MessageKind::Binary, data: payload },
-    })
 }
 
 impl Frame {
@@ -455,20 +473,6 @@ impl Frame {
         self.left = self.left.saturating_sub(bytes.len() as u64);
         self.left == 0
     }
-}
-
-/// The payload of a Close frame (5.5.1).
-fn close(payload: &[u8]) -> Result<Event<'_>, Violation> {
-    let (code, reason) = match payload {
-        [] => return Ok(Event::Close { code: None, reason: "" }),
-        [_] => return Err(Violation::CloseTooShort),
-        [a, b, reason @ ..] => (u16::from_be_bytes([*a, *b]), reason),
-    };
-    if !is_receivable_code(code) {
-        return Err(Violation::CloseCode(code));
-    }
-    let reason = simdutf8::basic::from_utf8(reason).map_err(|_| Violation::InvalidUtf8)?;
-    Ok(Event::Close { code: Some(code), reason })
 }
 
 #[cfg(test)]

@@ -30,6 +30,10 @@ pub enum SendError {
     },
     /// A message in parts is not finished.
     InParts,
+    /// Text that is not UTF-8, or a message in parts that ends within a character.
+    InvalidUtf8,
+    /// No message in parts was begun.
+    NotInParts,
     /// A ping over 125 bytes (5.5).
     TooLong,
 }
@@ -44,6 +48,8 @@ impl fmt::Display for SendError {
                 "{buffered} bytes are queued and the limit is {limit} (option: max_send_buffer)"
             ),
             Self::InParts => f.write_str("a message that is sent in parts is not finished"),
+            Self::InvalidUtf8 => f.write_str("text that is not UTF-8"),
+            Self::NotInParts => f.write_str("no message in parts was begun"),
             Self::TooLong => f.write_str("a ping carries at most 125 bytes"),
         }
     }

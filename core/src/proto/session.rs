@@ -271,7 +271,7 @@ impl Session {
             return false;
         }
         match *event {
-            Event::Message { .. } | Event::Pong(_) => true,
+            Event::Message { .. } | Event::Chunk(_) | Event::Pong(_) => true,
             Event::Ping(payload) => {
                 self.pong(payload, tuning, masks);
                 true

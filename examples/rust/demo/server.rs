@@ -125,9 +125,10 @@ impl Handler for Host {
 impl Host {
     fn tell(&self, ws: &mut Socket<'_>) {
         let mut parts = STORY.iter().peekable();
+        let mut kind = Some(MessageKind::Text);
         while let Some(part) = parts.next() {
             let last = parts.peek().is_none();
-            if let Err(error) = ws.send_part(MessageKind::Text, part.as_bytes(), last) {
+            if let Err(error) = ws.send_part(kind.take(), part.as_bytes(), last) {
                 return self.note(format!("could not tell the story: {error}"));
             }
         }

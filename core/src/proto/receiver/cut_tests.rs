@@ -3,7 +3,7 @@
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
 
 use super::super::frame::{Opcode, Role};
-use super::super::tests::{Got, ROLES, feed, frame_to, noise};
+use super::super::tests::{Got, ROLES, feed, frame_to, joined, noise};
 use super::Receiver;
 use crate::config::Tuning;
 
@@ -25,6 +25,9 @@ fn read(
     reading: Reading,
 ) -> Vec<Got> {
     let mut receiver = Receiver::new(ours, tuning);
+    if tuning.chunks {
+        receiver.enable_chunks();
+    }
     let mut warm = Vec::new();
     let (mut got, mut at) = (Vec::new(), 0);
     for end in cuts.into_iter().chain([bytes.len()]) {
@@ -37,7 +40,7 @@ fn read(
             warm = buffer;
         }
     }
-    got
+    joined(got)
 }
 
 fn read_once(receiver: &mut Receiver, bytes: &[u8], reading: Reading, got: &mut Vec<Got>) -> usize {
@@ -103,10 +106,13 @@ fn a_stream_gives_the_same_events_at_every_two_cuts() {
     for ours in ROLES {
         let (bytes, expected) = stream(ours);
         let tuning = Tuning::default();
+        let chunks = Tuning { chunks: true, ..Tuning::default() };
         for first in 0..bytes.len() {
             for second in (first..bytes.len()).step_by(if first % 8 == 0 { 1 } else { 29 }) {
                 let got = read(ours, &tuning, &bytes, [first, second], Reading::Buffered);
                 assert_eq!(got, expected, "{ours:?}, cut at {first} and {second}");
+                let got = read(ours, &chunks, &bytes, [first, second], Reading::Buffered);
+                assert_eq!(got, expected, "{ours:?}, chunks, cut at {first} and {second}");
             }
         }
     }
@@ -151,8 +157,33 @@ fn long_frames_give_the_same_events_in_place() {
                 let cuts = (size..bytes.len()).step_by(size);
                 let got = read(ours, &Tuning::default(), &bytes, cuts, Reading::InPlace(step));
                 assert!(got == expected, "{ours:?}, pieces of {size} in steps of {step}");
+                let chunks = Tuning { chunks: true, ..Tuning::default() };
+                let cuts = (size..bytes.len()).step_by(size);
+                let got = read(ours, &chunks, &bytes, cuts, Reading::InPlace(step));
+                assert!(got == expected, "{ours:?}, chunks, pieces of {size} in steps of {step}");
             }
         }
+    }
+}
+
+#[test]
+fn chunks_come_with_each_read_and_are_not_kept() {
+    for ours in ROLES {
+        let tuning = Tuning { chunks: true, max_message: 3000, ..Tuning::default() };
+        let mut receiver = Receiver::new(ours, &tuning);
+        receiver.enable_chunks();
+        let bytes = frame_to(ours, true, Opcode::Binary, &[7; 3000]);
+        let head = bytes.len() - 3000;
+        let mut got = Vec::new();
+        for (at, piece) in bytes.chunks(1000 + head).enumerate() {
+            feed(&mut receiver, piece, &mut got);
+            assert_eq!(got.len(), at + 1, "{ours:?}");
+            assert!(receiver.reclaim().capacity() > 0, "{ours:?}: nothing is kept");
+        }
+        let too_long = frame_to(ours, true, Opcode::Continuation, &[7; 2001]);
+        feed(&mut receiver, &frame_to(ours, false, Opcode::Binary, &[7; 1000]), &mut got);
+        feed(&mut receiver, &too_long, &mut got);
+        assert_eq!(got.last(), Some(&Got::Failed(super::Violation::MessageTooBig)), "{ours:?}");
     }
 }
 
@@ -246,6 +277,11 @@ proptest! {
         assert!(got == expected, "{ours:?}, cut at {cuts:?}");
         let got = read(ours, &tuning, &bytes, cuts.iter().copied(), Reading::InPlace(step));
         assert!(got == expected, "{ours:?}, cut at {cuts:?}, in steps of {step}");
+        let chunks = Tuning { chunks: true, ..tuning };
+        for reading in [Reading::Buffered, Reading::InPlace(step)] {
+            let got = read(ours, &chunks, &bytes, cuts.iter().copied(), reading);
+            assert!(got == expected, "{ours:?}, chunks, cut at {cuts:?}, {reading:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 use super::super::tests::{Got, ROLES, feed, frame_to, header_to, noise};
 use super::*;
+use crate::proto::close::is_receivable_code;
 
 /// A frame: FIN, opcode, payload.
 type Part<'a> = (bool, Opcode, &'a [u8]);

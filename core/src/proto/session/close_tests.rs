@@ -5,7 +5,8 @@ use super::super::violation::Violation;
 use super::tests::{End, text};
 use super::*;
 
-const MESSAGE: Event<'static> = Event::Message { kind: MessageKind::Text, data: b"late" };
+const MESSAGE: Event<'static> =
+    Event::Message { kind: MessageKind::Text, data: b"late", memory: 0 };
 
 #[test]
 fn nothing_follows_our_close() {

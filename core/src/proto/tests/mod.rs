@@ -5,7 +5,7 @@ mod pair;
 use std::time::{Duration, Instant};
 
 use super::frame::{self, Header, MessageKind, Opcode, Role};
-use super::receiver::{Event, Receiver};
+use super::receiver::{Chunk, Event, Receiver};
 use super::sender::Masks;
 use super::violation::Violation;
 
@@ -88,20 +88,47 @@ pub(super) enum Got {
     Pong(Vec<u8>),
     Close(Option<u16>, String),
     Failed(Violation),
+    Chunk { kind: MessageKind, data: Vec<u8>, offset: u64, first: bool, last: bool },
 }
 
 impl From<&Event<'_>> for Got {
     fn from(event: &Event<'_>) -> Self {
         match *event {
-            Event::Message { kind: MessageKind::Text, data } => {
+            Event::Message { kind: MessageKind::Text, data, .. } => {
                 Self::Text(String::from_utf8(data.to_vec()).expect("text is valid UTF-8"))
             }
-            Event::Message { kind: MessageKind::Binary, data } => Self::Binary(data.to_vec()),
+            Event::Message { kind: MessageKind::Binary, data, .. } => Self::Binary(data.to_vec()),
+            Event::Chunk(Chunk { kind, data, offset, first, last }) => {
+                Self::Chunk { kind, data: data.to_vec(), offset, first, last }
+            }
             Event::Ping(payload) => Self::Ping(payload.to_vec()),
             Event::Pong(payload) => Self::Pong(payload.to_vec()),
             Event::Close { code, reason } => Self::Close(code, reason.to_owned()),
         }
     }
+}
+
+/// The same with messages in place of their chunks, which have to follow one another. What is left of
+/// a message that did not end is left out.
+pub(super) fn joined(chunked: Vec<Got>) -> Vec<Got> {
+    let mut message = Vec::new();
+    let mut begun = false;
+    let mut got = Vec::new();
+    for event in chunked {
+        let Got::Chunk { kind, data, offset, first, last } = event else {
+            got.push(event);
+            continue;
+        };
+        assert_eq!((first, offset), (!begun, message.len() as u64));
+        assert!(last || !data.is_empty(), "a chunk that says nothing");
+        message.extend(data);
+        begun = !last;
+        if last {
+            let data = std::mem::take(&mut message);
+            got.push(Got::from(&Event::Message { kind, data: &data, memory: 0 }));
+        }
+    }
+    got
 }
 
 /// Gives the receiver `bytes` in one piece, as the loop does: a Close or a violation stops it.

@@ -97,7 +97,7 @@ impl End {
                         self.got.push(Got::from(&event));
                     }
                     match event {
-                        Event::Message { kind, data } if wanted && self.echoes => {
+                        Event::Message { kind, data, .. } if wanted && self.echoes => {
                             let _ = self.session.send(kind, data, keys);
                         }
                         _ => {}

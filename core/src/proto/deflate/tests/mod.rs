@@ -13,7 +13,7 @@ use crate::proto::assembly::Assembly;
 use crate::proto::frame::{self, Header, MessageKind, Opcode, Role};
 use crate::proto::receiver::Receiver;
 use crate::proto::session::Session;
-use crate::proto::tests::{Got, KEY, Keys, ROLES, feed, frame_to, noise, start};
+use crate::proto::tests::{Got, KEY, Keys, ROLES, feed, frame_to, joined, noise, start};
 use crate::proto::violation::Violation;
 
 const MODES: [DeflateMode; 3] = [DeflateMode::Shared, DeflateMode::Dedicated, DeflateMode::Parked];
@@ -458,5 +458,30 @@ proptest! {
         }
         prop_assert_eq!(whole.len(), 1);
         prop_assert_eq!(whole, cut);
+    }
+}
+
+#[test]
+fn compressed_messages_come_in_chunks_too() {
+    for mode in MODES {
+        let (text, plain) = (noise(200_000), tuning(mode, 1 << 20));
+        let mut sender = Session::new(Role::Server, start(), &plain);
+        let agreed = Agreed { own: terms(mode, 12), peer: terms(mode, 15) };
+        sender.enable_deflate(&agreed, &plain, Arc::default());
+        let (mut deflaters, mut keys) = (Deflaters::default(), Keys::new());
+        let mut receiver = receiver(Role::Client, mode, 1 << 20);
+        receiver.enable_chunks();
+        let mut got = Vec::new();
+        for part in [&text[..90_000], &text[90_000..]] {
+            let last = part.len() > 90_000;
+            let kind = MessageKind::Binary;
+            sender.send_part_deflated(kind, part, last, &mut deflaters, &mut keys).unwrap();
+        }
+        let bytes = sender.queue().pending().to_vec();
+        for piece in bytes.chunks(1000) {
+            feed(&mut receiver, piece, &mut got);
+        }
+        assert!(got.len() > 20, "{mode:?}: {} chunks", got.len());
+        assert!(joined(got) == [Got::Binary(text)], "{mode:?}");
     }
 }
