@@ -59,6 +59,7 @@ impl Bridge {
     }
 
     /// What to call for a connection with this tag.
+    #[inline]
     fn target(&self, tag: u64) -> (&tw_events, *mut c_void) {
         // SAFETY: the core hands us tags of connections whose end we have not told yet.
         match unsafe { Own::of(tag) } {
@@ -75,6 +76,7 @@ impl Bridge {
         (!self.names.detached().contains(id)).then_some((events, user, id))
     }
 
+    #[inline]
     fn call(&self, name: &'static str, context: &mut Context<'_>, callback: impl FnOnce()) {
         with_callback(&self.names, context, 0, || guard::callback(name, callback));
     }
@@ -154,13 +156,17 @@ impl Handler for Bridge {
         let Some((events, user, id)) = self.live(ws) else { return };
         let Some(callback) = events.on_message else { return self.warn(&mut ws.context()) };
         let event = tw_msg::new(message.data(), flag(message.kind()));
-        let kept = buffers::with_message(ws, &event, |ws| {
+        let call = |ws: &mut Socket<'_>| {
             self.call("on_message", &mut ws.context(), || {
                 // SAFETY: a function of the application that takes these; the event outlives it.
                 unsafe { callback(id, user, &raw const event) }
             });
-        });
-        self.kept = kept;
+        };
+        if ws.can_keep_message() {
+            self.kept = buffers::with_message(ws, &event, call);
+        } else {
+            call(ws);
+        }
     }
 
     fn on_kept(&mut self, _: &mut Socket<'_>, message: Vec<u8>) {

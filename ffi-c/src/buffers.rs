@@ -61,10 +61,6 @@ pub(crate) fn with_message(
     message: &tw_msg,
     callback: impl FnOnce(&mut Socket<'_>),
 ) -> Option<Arc<tw_buf>> {
-    if !ws.can_keep_message() {
-        callback(ws);
-        return None;
-    }
     let outer = RECEIVED.replace(Some(Received { message, kept: None }));
     callback(ws);
     let received = RECEIVED.replace(outer);

@@ -182,6 +182,7 @@ impl tw_msg {
 }
 
 /// The flag of a kind of message.
+#[inline]
 pub(crate) fn flag(kind: MessageKind) -> u32 {
     match kind {
         MessageKind::Text => TW_TEXT,

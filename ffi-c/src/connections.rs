@@ -157,6 +157,7 @@ pub extern "C" fn tw_resume(ws: tw_ws) -> tw_status {
 /// Acts on a connection by the shortest way: from one of its loop's callbacks on the loop itself; if
 /// nobody uses the loop, by using it; else through its inbox. `at_the_end` is the answer for a
 /// connection whose `on_close` is running.
+#[inline]
 pub(crate) fn act(
     ws: tw_ws,
     directly: impl Fn(&mut Context<'_>, ConnId) -> Result<(), tw_status>,

@@ -40,6 +40,7 @@ impl Drop for Restore {
 }
 
 /// Calls `callback` while calls of C on this thread find `context`.
+#[inline]
 pub(crate) fn with_callback<R>(
     names: &Names,
     context: &mut Context<'_>,
@@ -66,6 +67,7 @@ pub(crate) fn aside<R>(call: impl FnOnce() -> R) -> R {
 }
 
 /// Whether such a function runs on this thread.
+#[inline]
 pub(crate) fn is_aside() -> bool {
     ASIDE.get()
 }
@@ -82,6 +84,7 @@ pub(crate) fn is_inside_of(place: usize) -> bool {
 
 /// Calls `act` with the callback that runs on this thread, if it is one of the loop at `place`.
 /// `act` calls nothing of C.
+#[inline]
 pub(crate) fn inside<R>(place: usize, act: impl FnOnce(Inside<'_>) -> R) -> Option<R> {
     if is_aside() {
         return None;

@@ -112,6 +112,7 @@ pub(crate) unsafe fn fill<T: SizedStruct>(to: *mut T, made: &T, size: usize) {
 /// # Safety
 ///
 /// `data` points at `len` bytes that nobody changes during `'a`, or `len` is 0.
+#[inline]
 pub(crate) unsafe fn bytes<'a>(data: *const c_void, len: usize) -> Result<&'a [u8], tw_status> {
     if len == 0 {
         return Ok(&[]);

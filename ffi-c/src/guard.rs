@@ -8,6 +8,7 @@ use crate::edge;
 use crate::status::{Failure, TW_EINTERNAL, TW_OK, tw_error, tw_status};
 
 /// Runs the body of a function that returns a status.
+#[inline]
 pub(crate) fn status(body: impl FnOnce() -> Result<(), tw_status>) -> tw_status {
     value(TW_EINTERNAL, || body().err().unwrap_or(TW_OK))
 }
@@ -32,12 +33,14 @@ pub(crate) unsafe fn reported(
 }
 
 /// Runs the body of a function that has nothing to report with but its value.
+#[inline]
 pub(crate) fn value<T>(fallback: T, body: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or(fallback)
 }
 
 /// Calls into C. What leaves the callback by unwinding (a C++ exception) ends the process with one
 /// line that names it: going on would skip our destructors, or run with half a state.
+#[inline]
 pub(crate) fn callback(name: &'static str, call: impl FnOnce()) {
     let mut fuse = Fuse { name, armed: true };
     call();

@@ -41,6 +41,7 @@ pub(crate) struct Parts {
 
 impl Parts {
     /// The parts of `id`, if it is of this kind.
+    #[inline]
     pub(crate) fn of(id: u64, kind: Kind) -> Option<Self> {
         (id >> KIND_SHIFT == kind as u64).then(|| Self {
             place: usize::try_from((id >> LOOP_SHIFT) & (LOOPS as u64 - 1)).unwrap_or(0),
@@ -89,6 +90,7 @@ impl Names {
     }
 
     /// The id of a connection that C has seen before.
+    #[inline]
     pub(crate) fn known(&self, id: ConnId) -> u64 {
         self.name(Kind::Connection, id.to_u64())
     }
@@ -117,6 +119,7 @@ impl Names {
     }
 
     /// The connection that an id of this loop names.
+    #[inline]
     pub(crate) fn connection_of(&self, parts: Parts) -> ConnId {
         ConnId::from_u64(self.own(parts))
     }
@@ -141,11 +144,13 @@ impl Names {
         self.top.fetch_max(generation, Ordering::Relaxed);
     }
 
+    #[inline]
     fn name(&self, kind: Kind, own: u64) -> u64 {
         let generation = ((own >> GENERATION_SHIFT) + self.base) & GENERATION_MASK;
         compose(kind, self.place, generation << GENERATION_SHIFT | own & SLOT_MASK) & !(1 << 63)
     }
 
+    #[inline]
     fn own(&self, parts: Parts) -> u64 {
         let generation = parts.generation.wrapping_sub(self.base) & GENERATION_MASK;
         (generation << GENERATION_SHIFT | parts.slot) & LOW_MASK

@@ -93,6 +93,7 @@ impl Own {
         Box::into_raw(Box::new(self)) as u64
     }
 
+    #[inline]
     fn from_tag(tag: u64) -> Option<*mut Self> {
         let address = usize::try_from(tag).ok().filter(|address| *address != 0)?;
         Some(address as *mut Self)
@@ -103,6 +104,7 @@ impl Own {
     /// # Safety
     ///
     /// The tag is that of a connection of ours whose end was not told yet.
+    #[inline]
     pub(crate) unsafe fn of<'a>(tag: u64) -> Option<&'a Self> {
         // SAFETY: it came from `into_tag`, and is freed with the connection only.
         Self::from_tag(tag).map(|own| unsafe { &*own })

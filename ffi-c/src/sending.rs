@@ -79,7 +79,7 @@ fn send(ws: tw_ws, flags: u32, data: &[u8], shared: Option<&Arc<tw_buf>>) -> Res
     let message = message(flags, data)?;
     act(
         ws,
-        |context, id| sent(context.send(id, message), context.ready_state(id)),
+        |context, id| sent(context.send(id, message), || context.ready_state(id)),
         |remote| {
             let result = match shared {
                 _ if remote.is_in_parts() => Err(SendError::InParts),
@@ -89,7 +89,7 @@ fn send(ws: tw_ws, flags: u32, data: &[u8], shared: Option<&Arc<tw_buf>>) -> Res
                 }
                 None => remote.send(message),
             };
-            sent(result, remote.ready_state())
+            sent(result, || remote.ready_state())
         },
         TW_ESTATE,
     )
@@ -105,8 +105,8 @@ fn send_part(ws: tw_ws, flags: u32, data: &[u8]) -> Result<(), tw_status> {
     let last = flags & TW_MORE == 0;
     act(
         ws,
-        |context, id| sent(context.send_part(id, kind, data, last), context.ready_state(id)),
-        |remote| sent(remote.send_part(kind, data, last), remote.ready_state()),
+        |context, id| sent(context.send_part(id, kind, data, last), || context.ready_state(id)),
+        |remote| sent(remote.send_part(kind, data, last), || remote.ready_state()),
         TW_ESTATE,
     )
 }
@@ -145,17 +145,21 @@ pub unsafe extern "C" fn tw_ping(ws: tw_ws, data: *const c_void, len: usize) -> 
         let data = unsafe { edge::bytes(data, len) }?;
         act(
             ws,
-            |context, id| sent(context.ping(id, data), context.ready_state(id)),
-            |remote| sent(remote.ping(data), remote.ready_state()),
+            |context, id| sent(context.ping(id, data), || context.ready_state(id)),
+            |remote| sent(remote.ping(data), || remote.ready_state()),
             TW_ESTATE,
         )
     })
 }
 
-/// What a send came to, for a connection that is in `state` now.
-fn sent(result: Result<(), SendError>, state: ReadyState) -> Result<(), tw_status> {
+/// What a send came to; `state` tells the connection's state now.
+#[inline]
+fn sent(
+    result: Result<(), SendError>,
+    state: impl FnOnce() -> ReadyState,
+) -> Result<(), tw_status> {
     result.map_err(|error| match error {
-        SendError::Closed if state == ReadyState::Closed => TW_EHANDLE,
+        SendError::Closed if state() == ReadyState::Closed => TW_EHANDLE,
         SendError::Closed | SendError::NotInParts => TW_ESTATE,
         SendError::Full { .. } => TW_EAGAIN,
         SendError::InParts => TW_EBUSY,

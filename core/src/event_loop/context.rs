@@ -40,6 +40,7 @@ pub struct Socket<'a> {
 }
 
 impl<'a> Context<'a> {
+    #[inline]
     pub(crate) fn new(core: &'a mut Core, current: Option<&'a mut Link>) -> Self {
         Self { core, current, departed: None }
     }
@@ -301,6 +302,7 @@ impl<'a> Context<'a> {
     }
 
     /// Carries out what other threads asked for before, so that nothing overtakes it.
+    #[inline]
     fn catch_up(&mut self) {
         self.core.catch_up(self.current.as_deref_mut());
     }
@@ -312,6 +314,7 @@ impl<'a> Context<'a> {
         }
     }
 
+    #[inline]
     fn with_link<R>(
         &mut self,
         id: ConnId,
@@ -322,11 +325,13 @@ impl<'a> Context<'a> {
 }
 
 impl<'a> Socket<'a> {
+    #[inline]
     pub(crate) fn new(core: &'a mut Core, link: &'a mut Link) -> Self {
         Self { link, core }
     }
 
     /// The connection's id.
+    #[inline]
     pub fn id(&self) -> ConnId {
         self.link.id
     }
@@ -398,6 +403,7 @@ impl<'a> Socket<'a> {
     }
 
     /// Whether [`keep_message`](Self::keep_message) would do.
+    #[inline]
     pub fn can_keep_message(&self) -> bool {
         self.link.flags.keepable
     }
@@ -438,6 +444,7 @@ impl<'a> Socket<'a> {
     }
 
     /// The application's own word on this connection, 0 at first.
+    #[inline]
     pub fn tag(&self) -> u64 {
         self.link.tag
     }
@@ -453,6 +460,7 @@ impl<'a> Socket<'a> {
     }
 
     /// The whole loop, this connection included.
+    #[inline]
     pub fn context(&mut self) -> Context<'_> {
         Context::new(self.core, Some(self.link))
     }

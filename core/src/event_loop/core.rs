@@ -166,6 +166,7 @@ impl Core {
     }
 
     /// Calls `act` with a connection, wherever it is, and has it looked after before the turn ends.
+    #[inline]
     pub(crate) fn with_link<R>(
         &mut self,
         current: Option<&mut Link>,
@@ -243,6 +244,7 @@ impl Core {
         Ok(())
     }
 
+    #[inline]
     fn trace_sent(&mut self, link: &Link, message: Message<'_>) {
         let (kind, len) = (message.kind(), message.data().len());
         record!(self.log, Trace, "{}: sent {kind:?} message, {len} bytes", link.label());
@@ -345,10 +347,14 @@ impl Core {
     }
 
     /// Carries out what other threads asked for, but for what runs callbacks.
-    pub(crate) fn catch_up(&mut self, mut current: Option<&mut Link>) {
-        if !self.inbox.is_pending() {
-            return;
+    #[inline]
+    pub(crate) fn catch_up(&mut self, current: Option<&mut Link>) {
+        if self.inbox.is_pending() {
+            self.take_commands(current);
         }
+    }
+
+    fn take_commands(&mut self, mut current: Option<&mut Link>) {
         for command in self.inbox.take() {
             self.execute(command, current.as_deref_mut());
         }
