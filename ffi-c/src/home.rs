@@ -135,9 +135,11 @@ impl Home {
             while !self.work(waiter, None)? {}
             return Ok(());
         }
-        while !self.step(|event_loop| Ok(event_loop.take_stop()))? {
-            self.step(|event_loop| event_loop.turn(None))?;
-        }
+        let turn = |event_loop: &mut EventLoop| match event_loop.take_stop() {
+            true => Ok(true),
+            false => event_loop.turn(None).map(|()| false),
+        };
+        while !self.step(turn)? {}
         Ok(())
     }
 

@@ -184,7 +184,9 @@ impl Dispatch<'_> {
             }
         }
         self.lend_buffers(&mut conn);
-        self.decide(&mut conn);
+        if matches!(conn.link.phase, Phase::Asking(_)) {
+            self.decide(&mut conn);
+        }
         if conn.link.flags.readable {
             self.read(&mut conn);
         }
