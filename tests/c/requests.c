@@ -125,6 +125,7 @@ static tw_ws ask(tw_loop loop, uint16_t port, struct client *client)
 {
     static const char *const protocols[] = {"wamp", "soap", NULL}, *const headers[] = {"X-Token: abc", NULL};
     tw_client_opts options;
+    tw_tuning tuning;
     tw_events events = no_events();
     char url[64];
     tw_ws ws;
@@ -132,6 +133,10 @@ static tw_ws ask(tw_loop loop, uint16_t port, struct client *client)
     snprintf(url, sizeof url, "ws://127.0.0.1:%d/x?y", port);
     memset(client, 0, sizeof *client);
     memset(&options, 0, sizeof options);
+    memset(&tuning, 0, sizeof tuning);
+    tuning.size = sizeof tuning;
+    tuning.open_timeout_ms = 60000;
+    options.tuning = &tuning;
     events.on_open = client_open;
     events.on_close = client_close;
     options.size = sizeof options;
@@ -247,7 +252,7 @@ int main(void)
     events.on_open = server_open;
     events.on_close = server_close;
     tuning.size = sizeof tuning;
-    tuning.open_timeout_ms = (uint32_t)(700 * slowness());
+    tuning.open_timeout_ms = (uint32_t)(300 * slowness());
     options.size = sizeof options;
     options.listen = "ws://127.0.0.1:0";
     options.events = &events;
