@@ -2,12 +2,12 @@
  *
  * Generated from ffi-c/src by `make header`; do not edit.
  *
- * - Objects are 64-bit ids, never pointers, never used twice; 0 is none. Any call with any id, from any
+ * - Objects are 64-bit ids, never pointers (but for tw_buf), never used twice; 0 is none. Any call with any id, from any
  *   thread, at any time is defined: an id that is dead, foreign or of another kind gives TW_EHANDLE.
  * - Structures with a `size` begin with it: set it to sizeof and all else that you do not need to zero.
  *   Members are only ever added at the end.
  * - What you pass is read during the call and not kept; what callbacks receive is valid until they
- *   return. No memory is ever handed over for freeing.
+ *   return. No memory is ever handed over for freeing, and tw_buf has tw_buf_unref.
  * - No call raises SIGPIPE, changes signal handlers or the environment, or needs a global set-up.
  */
 #ifndef TIGHTWIRE_H
@@ -434,8 +434,8 @@ typedef struct tw_reconnect_ev {
  * is copied: later changes have no effect. A member that is NULL is not called.
  *
  * For one connection: `on_open` at most once and before any message, and again only after an
- * `on_reconnect`; `on_close` exactly once and last. Callbacks run only inside tw_loop_run, tw_loop_poll and tw_loop_free, or on the loop's own
- * thread after tw_loop_start; never inside tw_send and the like, and never inside another callback.
+ * `on_reconnect`; `on_close` exactly once and last, unless tw_detach was called. Callbacks run only inside
+ * tw_loop_run, tw_loop_poll and tw_loop_free, or on the loop's own thread after tw_loop_start; never inside tw_send and the like, and never inside another callback.
  * What they receive is borrowed and valid until they return. An exception that leaves a callback
  * ends the process.
  */
@@ -461,8 +461,9 @@ typedef struct tw_events {
   void (*on_drain)(tw_ws ws, void *user, uint64_t buffered);
   /* The connection fails; `on_close` follows at once. */
   void (*on_error)(tw_ws ws, void *user, const struct tw_error *error);
-  /* The connection is over. Exactly once, always, and last: when it returns, the id is dead and
-   * `user` is not touched again on its behalf.
+  /* The connection is over. Exactly once, always (but for tw_detach), and last: when it returns, the id
+   * is dead and `user` is not touched again on its behalf. A server's connection that `on_request` did
+   * not tell of and that never opened has none.
    */
   void (*on_close)(tw_ws ws, void *user, const struct tw_close_ev *closed);
   /* A client's connection that comes back (tw_reconnect_opts) was lost or could not be made.

@@ -80,8 +80,8 @@ pub struct tw_msg {
 /// is copied: later changes have no effect. A member that is NULL is not called.
 ///
 /// For one connection: `on_open` at most once and before any message, and again only after an
-/// `on_reconnect`; `on_close` exactly once and last. Callbacks run only inside tw_loop_run, tw_loop_poll and tw_loop_free, or on the loop's own
-/// thread after tw_loop_start; never inside tw_send and the like, and never inside another callback.
+/// `on_reconnect`; `on_close` exactly once and last, unless tw_detach was called. Callbacks run only inside
+/// tw_loop_run, tw_loop_poll and tw_loop_free, or on the loop's own thread after tw_loop_start; never inside tw_send and the like, and never inside another callback.
 /// What they receive is borrowed and valid until they return. An exception that leaves a callback
 /// ends the process.
 #[repr(C)]
@@ -114,8 +114,9 @@ pub struct tw_events {
     /// The connection fails; `on_close` follows at once.
     pub on_error:
         Option<unsafe extern "C-unwind" fn(ws: tw_ws, user: *mut c_void, error: *const tw_error)>,
-    /// The connection is over. Exactly once, always, and last: when it returns, the id is dead and
-    /// `user` is not touched again on its behalf.
+    /// The connection is over. Exactly once, always (but for tw_detach), and last: when it returns, the id
+    /// is dead and `user` is not touched again on its behalf. A server's connection that `on_request` did
+    /// not tell of and that never opened has none.
     pub on_close: Option<
         unsafe extern "C-unwind" fn(ws: tw_ws, user: *mut c_void, closed: *const tw_close_ev<'_>),
     >,
