@@ -84,13 +84,7 @@ impl From<Event<'_>> for Seen {
 }
 
 /// What comes of a stream that arrives in pieces of these sizes, over and over.
-fn events(
-    role: Role,
-    stream: &[u8],
-    sizes: &[usize],
-    in_place: bool,
-    chunks: bool,
-) -> Vec<Seen> {
+fn events(role: Role, stream: &[u8], sizes: &[usize], in_place: bool, chunks: bool) -> Vec<Seen> {
     let tuning = Tuning { max_message: 1 << 20, max_empty_fragments: 8, ..Tuning::default() };
     let mut receiver = Receiver::new(role, &tuning);
     if chunks {

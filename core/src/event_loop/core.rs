@@ -237,7 +237,7 @@ impl Core {
         let (now, masks, scratch) = (self.now, &mut self.masks, &mut self.scratch);
         link.send_part(part, fin, now, masks, &mut self.deflaters, scratch)?;
         if fin {
-            for message in std::mem::take(&mut link.held) {
+            for message in link.take_held() {
                 self.send_charged(link, message.borrow());
             }
         }
@@ -379,7 +379,7 @@ impl Core {
             Command::Send { id, message } => {
                 self.with_link(current, id, |core, link| {
                     if link.session.is_in_parts() {
-                        return link.held.push(message);
+                        return link.hold(message);
                     }
                     core.send_charged(link, message.borrow());
                 });

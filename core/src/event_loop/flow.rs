@@ -59,8 +59,8 @@ impl Dispatch<'_> {
     /// Reads until nothing is left or the budget of this turn is used up.
     pub(crate) fn read(&mut self, conn: &mut Connection) {
         let mut bytes = 0;
-        if conn.link.is_open() && !conn.link.flags.paused && !conn.link.parked.is_empty() {
-            let mut parked = std::mem::take(&mut conn.link.parked);
+        let mut parked = conn.link.take_parked();
+        if !parked.is_empty() {
             bytes = parked.len();
             self.frames(conn, &mut parked);
         }
@@ -232,7 +232,7 @@ impl Dispatch<'_> {
         match conn.link.phase {
             Phase::Open => self.frames(conn, rest),
             // Who left needs no answer, and what it sent neither.
-            Phase::Asking(_) if !conn.link.flags.read_closed => conn.link.parked = (&*rest).into(),
+            Phase::Asking(_) if !conn.link.flags.read_closed => conn.link.park(rest),
             _ => {}
         }
     }
@@ -243,7 +243,7 @@ impl Dispatch<'_> {
         while !link.flags.gone {
             let Some(rest) = input.get_mut(at..) else { return };
             if link.flags.paused {
-                link.parked = (&*rest).into();
+                link.park(rest);
                 return;
             }
             match rx.next(rest) {

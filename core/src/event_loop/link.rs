@@ -39,10 +39,8 @@ pub(crate) struct Link {
     pub(crate) error: Option<Box<Error>>,
     /// For a client that comes back.
     pub(crate) again: Option<Box<Again>>,
-    /// Messages of other threads that came amid a message in parts: they go behind it.
-    pub(crate) held: Vec<KeptMessage>,
-    /// What was read when the application paused.
-    pub(crate) parked: Box<[u8]>,
+    /// What has to wait, which mostly is nothing.
+    held: Option<Box<Held>>,
     /// The application's own word.
     pub(crate) tag: u64,
     /// Until the connection is open, or, when it is refused, until its stream must have ended.
@@ -53,6 +51,15 @@ pub(crate) struct Link {
     /// Payload bytes of this connection in `shared.buffered` that this thread put there.
     pub(crate) published: u64,
     pub(crate) flags: Flags,
+}
+
+/// What came and has to wait.
+#[derive(Default)]
+struct Held {
+    /// Messages of other threads that came amid a message in parts: they go behind it.
+    messages: Vec<KeptMessage>,
+    /// Received bytes that nothing can be done with yet: the application paused, or is asked.
+    bytes: Vec<u8>,
 }
 
 /// What the loop remembers about a connection besides its state.
@@ -133,8 +140,7 @@ impl Link {
             shared,
             error: None,
             again: None,
-            held: Vec::new(),
-            parked: Box::default(),
+            held: None,
             tag: 0,
             opened_at: None,
             scheduled: None,
@@ -145,6 +151,29 @@ impl Link {
 
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open)
+    }
+
+    /// Keeps a message until the one in parts is over.
+    pub(crate) fn hold(&mut self, message: KeptMessage) {
+        self.held.get_or_insert_default().messages.push(message);
+    }
+
+    /// The messages that were kept, in order.
+    pub(crate) fn take_held(&mut self) -> Vec<KeptMessage> {
+        self.held.as_mut().map_or_else(Vec::new, |held| std::mem::take(&mut held.messages))
+    }
+
+    /// Keeps received bytes for later.
+    pub(crate) fn park(&mut self, bytes: &[u8]) {
+        self.held.get_or_insert_default().bytes = bytes.to_vec();
+    }
+
+    /// The received bytes that were kept, unless their time has not come yet.
+    pub(crate) fn take_parked(&mut self) -> Vec<u8> {
+        if self.held.is_none() || !self.is_open() || self.flags.paused {
+            return Vec::new();
+        }
+        self.held.as_mut().map_or_else(Vec::new, |held| std::mem::take(&mut held.bytes))
     }
 
     /// Whether to read on. While the application is asked only the end of the stream is of interest.

@@ -8,7 +8,7 @@ use super::violation::Violation;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Utf8 {
     carry: [u8; 4],
-    len: usize,
+    len: u8,
 }
 
 impl Utf8 {
@@ -39,7 +39,7 @@ impl Utf8 {
     }
 
     fn carry(&mut self, byte: u8) {
-        if let Some(place) = self.carry.get_mut(self.len) {
+        if let Some(place) = self.carry.get_mut(usize::from(self.len)) {
             *place = byte;
             self.len += 1;
         }
@@ -47,7 +47,7 @@ impl Utf8 {
 
     fn complete(&mut self, byte: u8) -> Result<(), Violation> {
         self.carry(byte);
-        match std::str::from_utf8(self.carry.get(..self.len).unwrap_or_default()) {
+        match std::str::from_utf8(self.carry.get(..usize::from(self.len)).unwrap_or_default()) {
             Ok(_) => self.len = 0,
             Err(error) if error.error_len().is_some() => return Err(Violation::InvalidUtf8),
             Err(_) => {}
