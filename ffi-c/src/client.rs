@@ -186,7 +186,7 @@ unsafe fn read(given: &tw_client_opts) -> Result<(ClientOptions, tw_events), Fai
         options = options.tls_name(name);
     }
     if given.tls != 0 {
-        options = options.tls(tls::client(given.tls)?);
+        options = tls::secure_client(options, given.tls)?;
     }
     // SAFETY: the caller vouches for it.
     let options = unsafe { persistence(options, given) }?;
@@ -245,7 +245,7 @@ unsafe fn way(
     };
     if let Some(mut proxy) = proxy {
         if given.proxy_tls != 0 {
-            proxy = proxy.tls(tls::client(given.proxy_tls)?);
+            proxy = tls::secure_proxy(proxy, given.proxy_tls)?;
         }
         options = options.proxy(proxy);
     }

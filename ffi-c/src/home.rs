@@ -8,11 +8,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockE
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tightwire::{EventLoop, LoopHandle, ServerTls};
+use tightwire::{EventLoop, LoopHandle};
 
 use crate::current;
 use crate::ids::Names;
 use crate::status::{TW_EBUSY, TW_EHANDLE, TW_EINTERNAL, TW_EREENTRANT, TW_ESHUTDOWN, tw_status};
+use crate::tls::Certificate;
 use crate::waiter::Waiter;
 
 /// See the module.
@@ -42,7 +43,7 @@ pub(crate) struct Home {
 pub(crate) struct Listening {
     pub(crate) port: u16,
     /// Its own, for `tw_server_set_tls`.
-    pub(crate) tls: Option<ServerTls>,
+    pub(crate) tls: Option<Certificate>,
 }
 
 /// The thread that drives a loop, until this is dropped.

@@ -26,6 +26,7 @@ pub(crate) enum Kind {
     Loop = 1,
     Connection = 2,
     Server = 3,
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "there are none"))]
     Tls = 4,
     Timer = 5,
 }
@@ -62,6 +63,7 @@ pub(crate) fn loop_id(place: usize, generation: u64) -> u64 {
 }
 
 /// The id of the `count`-th object of a kind that belongs to no loop.
+#[cfg(feature = "tls")]
 pub(crate) fn free_standing(kind: Kind, count: u64) -> u64 {
     (kind as u64) << KIND_SHIFT | count & ((1 << KIND_SHIFT) - 1)
 }

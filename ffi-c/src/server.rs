@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tightwire::{Context, ServerOptions, ServerTls};
+use tightwire::{Context, ServerOptions};
 
 use crate::bridge::{Asks, Bridge};
 use crate::callbacks::{tw_events, tw_loop, tw_server, tw_tls, tw_ws};
@@ -20,7 +20,7 @@ use crate::registry;
 use crate::requests::{RequestFn, tw_request};
 use crate::sending::message;
 use crate::status::{Failure, TW_EHANDLE, TW_EINVAL, TW_ESHUTDOWN, tw_error, tw_status};
-use crate::tls;
+use crate::tls::{self, Certificate};
 
 /// Where to listen, and whom to accept. All that is zero means its default. Everything is read during
 /// the call and not kept, except for `user`.
@@ -126,7 +126,7 @@ type Called = (tw_events, *mut c_void);
 /// What the options point at is valid.
 unsafe fn read(
     given: &tw_server_opts,
-) -> Result<(ServerOptions, Called, Option<ServerTls>), Failure> {
+) -> Result<(ServerOptions, Called, Option<Certificate>), Failure> {
     no_flags(given.flags & !TW_SERVER_FD, "tw_server_opts.flags")?;
     // SAFETY: the caller vouches for it.
     let listen = unsafe { edge::text(given.listen, "listen") }?;
@@ -164,8 +164,9 @@ unsafe fn read(
         if listen.is_some_and(|listen| listen.starts_with("ws://")) {
             return Err(Failure::argument("listen is ws:// although tls is given: use wss://"));
         }
-        let own = tls.insert(tls::server(given.tls)?);
-        options = options.tls(own.clone());
+        let (secured, certificate) = tls::secure_server(options, given.tls)?;
+        options = secured;
+        tls = Some(certificate);
     }
     Ok((options, (events, given.user), tls))
 }
@@ -175,7 +176,7 @@ fn listen(
     options: &ServerOptions,
     (events, user): Called,
     on_request: Option<RequestFn>,
-    tls: Option<ServerTls>,
+    tls: Option<Certificate>,
 ) -> Result<tw_server, Failure> {
     let home = registry::enter(id)?;
     if home.is_ending() {
@@ -243,9 +244,7 @@ pub extern "C" fn tw_server_set_tls(server: tw_server, tls: tw_tls) -> tw_status
         let home = registry::enter_of(parts)?;
         let id = home.names().server_of(parts);
         let own = home.servers().get(&id.to_u64()).ok_or(TW_EHANDLE)?.tls.clone();
-        let new = tls::server(tls).map_err(|failure| failure.code())?;
-        own.ok_or(TW_EINVAL)?.replace_with(&new);
-        Ok(())
+        own.ok_or(TW_EINVAL)?.replace_with(tls).map_err(|failure| failure.code())
     })
 }
 

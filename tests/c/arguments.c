@@ -47,9 +47,6 @@ static void sizes_and_pointers_are_checked(void)
     events.size = 8;
     refuses(TW_EINVAL, &options, "tw_events.size");
     events = no_events();
-    events.on_chunk = echo;
-    refuses(TW_EUNSUPPORTED, &options, "on_chunk");
-    events = no_events();
     memset(&tuning, 0, sizeof tuning);
     options.tuning = &tuning;
     refuses(TW_EINVAL, &options, "tw_tuning.size");
