@@ -4,7 +4,7 @@ import re
 
 import constants
 from roff import Inline, code, declaration, literal, see_also, wrapped
-from wording import clauses, sort, summary
+from wording import clauses, sentences, sort, summary
 
 NAME = re.compile(r"\btw_[a-z0-9_]+\b")
 OVERVIEW = ("tightwire", 7)
@@ -95,20 +95,21 @@ class Manual:
             ("SEE ALSO", self.related(item.name, item.source, *item.text)),
         )
 
-    def returned(self, inline, item, sentences):
+    def returned(self, inline, item, found):
         if item.returns == "void":
             return ["None."]
-        if not sentences:
-            return [f"The \\fB{literal(item.returns)}\\fP that is described above."]
+        if not found:
+            return inline.paragraph(sentences(item.text[0])[0])
         lines = []
-        for sentence in sentences:
+        for sentence in found:
             for codes, meaning in clauses(sentence):
+                lines += [".PP"] if lines and not codes else []
                 lines += self.clause(inline, codes, meaning)
         return lines
 
     def clause(self, inline, codes, meaning):
         if not codes:
-            return [".PP", *inline.paragraph(meaning)] if not meaning.startswith("Returns") else inline.paragraph(meaning)
+            return list(inline.paragraph(meaning.rstrip(".") + "."))
         if not meaning:
             texts = {constant.name: constant.text for constant in self.header.constants}
             return [line for one in codes for line in [".TP", rf"\fB{one}\fP", *inline.paragraphs(texts[one])]]

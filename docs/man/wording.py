@@ -9,6 +9,8 @@ RETURNS = re.compile(r"Returns (?!at once)|TW_(?:OK|E[A-Z0-9]+)\b|Anything else|
 THREADS = re.compile(r"Any thread|Inside the callback|While another thread drives")
 # Codes in a row at the beginning of a clause: `TW_EINVAL and TW_EUTF8 as for tw_send`.
 LEADING = re.compile(r"(?:TW_(?:OK|E[A-Z0-9]+)\b(?:, and |, | and | or )?)+")
+# Where one code's clause ends and another's begins.
+CLAUSE = re.compile(r";\s+|,\s+(?:or\s+)?(?=TW_)|,\s+and\s+(?=TW_\w+ (?:for|if|when|while)\b)")
 # A summary that is longer ends at an earlier comma.
 SHORT = 90
 
@@ -50,12 +52,17 @@ def clauses(sentence):
     if colon and not STATUS.search(before) and STATUS.match(after):
         yield [], before + "."
         sentence = after
-    for part in re.split(r";\s+|,\s+(?:or\s+)?(?=TW_)", sentence.rstrip(".")):
+    made = []
+    for part in CLAUSE.split(sentence.rstrip(".")):
         codes = STATUS.findall(part)
+        if made and not codes:
+            made[-1] = (made[-1][0], f"{made[-1][1]}; {part}")
+            continue
         lead = LEADING.match(part)
         if lead and len(STATUS.findall(lead.group())) == len(codes):
             part = part[lead.end() :].lstrip(" ,:")
-        yield list(dict.fromkeys(codes)), part
+        made.append((list(dict.fromkeys(codes)), part))
+    yield from made
 
 
 def summary(text):
