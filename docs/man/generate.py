@@ -15,6 +15,12 @@ import header  # noqa: E402
 from pages import Manual  # noqa: E402
 
 
+def releases():
+    """The release that each function came with: its version node, `TIGHTWIRE_0.1`, in the library."""
+    lines = (ROOT / "abi/symbols.txt").read_text().splitlines()
+    return {name: node.rpartition("_")[2] for name, node in map(str.split, lines)}
+
+
 def manual():
     """The manual of this tree. Its date is SOURCE_DATE_EPOCH or today."""
     moment = os.environ.get("SOURCE_DATE_EPOCH")
@@ -24,6 +30,7 @@ def manual():
         header.parse((ROOT / "include/tightwire.h").read_text()),
         examples.collect(HERE / "examples"),
         (HERE / "tightwire.txt").read_text(),
+        releases(),
         version,
         f"{day:%Y-%m-%d}",
     )

@@ -13,9 +13,9 @@ OVERVIEW = ("tightwire", 7)
 class Manual:
     """All pages of a header, as (file name, roff)."""
 
-    def __init__(self, header, examples, overview, version, date):
+    def __init__(self, header, examples, overview, since, version, date):
         self.header, self.examples, self.overview = header, examples, overview
-        self.version, self.date = version, date
+        self.since, self.version, self.date = since, version, date
         self.groups = {}
         for constant in header.constants:
             page, title = constants.group(constant.name)
@@ -66,8 +66,8 @@ class Manual:
         items = [*self.header.functions, *self.header.structures]
         return [item.name for item in items if item.name != name and re.search(rf"\b{name}\b", item.source)]
 
-    def availability(self):
-        return [f"Since tightwire {self.version}; link with \\fB\\-ltightwire\\fP."]
+    def availability(self, name):
+        return [f"Since tightwire {self.since[name]}; link with \\fB\\-ltightwire\\fP."] if name in self.since else []
 
     @staticmethod
     def synopsis(source):
@@ -90,7 +90,7 @@ class Manual:
             ("DESCRIPTION", inline.paragraphs(parts.description)),
             ("RETURN VALUE", self.returned(inline, item, parts.returns)),
             ("THREADS", inline.paragraphs([" ".join(parts.threads)])),
-            ("AVAILABILITY", self.availability()),
+            ("AVAILABILITY", self.availability(item.name)),
             ("EXAMPLE", self.example(item.name)),
             ("SEE ALSO", self.related(item.name, item.source, *item.text)),
         )
@@ -134,7 +134,6 @@ class Manual:
             ("DESCRIPTION", inline.paragraphs(item.text)),
             ("MEMBERS", self.listed(inline, item.members, self.member_tag)),
             ("CONSTANTS", self.values(item.name)),
-            ("AVAILABILITY", self.availability()),
             ("SEE ALSO", self.related(item.name, " ".join(self.users_of(item.name)), bare, *texts)),
         )
 
@@ -156,7 +155,6 @@ class Manual:
             ("SYNOPSIS", self.synopsis(item.source)),
             ("DESCRIPTION", self.inline(item.name).paragraphs(item.text)),
             ("VALUES", self.values(item.name)),
-            ("AVAILABILITY", self.availability()),
             ("SEE ALSO", self.related(item.name, *item.text, *self.users_of(item.name))),
         )
 
@@ -173,7 +171,6 @@ class Manual:
             title,
             ("SYNOPSIS", self.synopsis(source)),
             ("DESCRIPTION", self.values(name)),
-            ("AVAILABILITY", self.availability()),
             ("SEE ALSO", self.related(name, *users, *(text for one in members for text in one.text))),
         )
 

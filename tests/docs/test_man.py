@@ -89,6 +89,11 @@ def test_every_function_says_who_may_call_it(manual):
     assert [item.name for item in manual.header.functions if not wording.sort(item.text).threads] == []
 
 
+def test_every_function_says_since_when_it_is_there(manual, pages):
+    for item in manual.header.functions:
+        assert re.search(r"^Since tightwire \d+\.\d+", pages[f"{item.name}.3"], re.M), item.name
+
+
 def test_every_function_has_an_example_that_calls_it(manual):
     shown = examples.collect(EXAMPLES)
     for item in manual.header.functions:
