@@ -39,7 +39,7 @@ EXAMPLES_C := $(patsubst examples/c/%.c,target/c/examples/%,$(wildcard examples/
 .PHONY: help demo test setup build clean FORCE \
   check fmt clippy features doc limits deny header \
   rust-release python-ext examples-c echo-server-c echo-client-c talk-c programs-c \
-  test-rust test-c test-python test-browser test-network valgrind autobahn autobahn-full interop fuzz fuzz-short bench bench-memory
+  test-rust test-c test-docs man test-python test-browser test-network valgrind autobahn autobahn-full interop fuzz fuzz-short bench bench-memory
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | column -t -s '|'
@@ -48,7 +48,7 @@ demo: setup build ## a wss:// conversation between Rust, C, C++ and Python
 	@$(OUT)/demo "Rust=$(OUT)/demo-client" "C=target/c/examples/demo_client" "C++=target/c/examples/demo_client-cpp" \
 	  "Python=$(PY) examples/python/demo_callbacks.py" "Python asyncio=$(PY) examples/python/demo_asyncio.py"
 
-test: summary setup check test-rust build test-c test-python interop test-network test-browser autobahn valgrind fuzz-short ## everything that decides whether a change lands
+test: summary setup check test-rust build test-c test-docs test-python interop test-network test-browser autobahn valgrind fuzz-short ## everything that decides whether a change lands
 	@echo "All suites passed."
 
 .PHONY: summary
@@ -122,6 +122,8 @@ doc:
 	@$(STEP) "check: documentation" env RUSTDOCFLAGS="-D warnings" cargo doc $(LOCKED) --release --workspace --no-deps
 deny: ## licences, bans and sources, where cargo-deny is installed
 	@$(STEP) "check: cargo deny" $(S)/deny
+man: ## manual pages from include/tightwire.h, in target/man
+	@python3 docs/man/generate.py target/man
 header: ## write include/tightwire.h anew
 	UPDATE=1 cargo test -p tightwire-ffi --test header
 
@@ -132,6 +134,8 @@ test-rust: setup ## unit, property, loopback and documentation tests
 test-c: setup $(OUT)/libtightwire.a ## each program of tests/c against both libraries
 	@$(STEP) "build: C and C++ tests" --need gcc,g++ $(MAKE) programs-c examples-c
 	@$(STEP) "test: C and C++" --need gcc,g++,strace $(S)/test-c $(PROGRAMS_C)
+test-docs: setup $(OUT)/libtightwire.a ## manual pages and guides: complete, clean, and every program in them runs
+	@$(STEP) "test: documentation" --need mandoc,groff,gcc,g++ $(PY) -m pytest -q tests/docs
 test-python: setup python-ext ## the Python binding's own tests
 	@$(STEP) "test: Python" $(PY) -m pytest -q python/tests
 valgrind: setup $(TESTEES_C) ## C server and C client under valgrind

@@ -1,0 +1,14 @@
+// Statements within a function.
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <tightwire.hpp>
+
+void body(tw::loop &loop, tw::websocket &ws, tw::server &server, const std::string &url);
+void body(tw::loop &loop, tw::websocket &ws, tw::server &server, const std::string &url) {
+    (void)loop, (void)ws, (void)server, (void)url;
+    {
+@fragment@
+    }
+}
