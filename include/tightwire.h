@@ -457,7 +457,9 @@ typedef struct tw_events {
   void (*on_ping)(tw_ws ws, void *user, const struct tw_msg *ping);
   /* A pong came in, asked for or not (RFC 6455 section 5.5.3). */
   void (*on_pong)(tw_ws ws, void *user, const struct tw_msg *pong);
-  /* The queue of output, which had passed `high_water`, fell under a quarter of it. */
+  /* The queue of output, which had passed `high_water` or refused a message (TW_EAGAIN), fell under a
+   * quarter of `high_water`, or of `max_buffered` if that is less.
+   */
   void (*on_drain)(tw_ws ws, void *user, uint64_t buffered);
   /* The connection fails; `on_close` follows at once. */
   void (*on_error)(tw_ws ws, void *user, const struct tw_error *error);
@@ -1186,7 +1188,8 @@ tw_status tw_timer_stop(tw_timer timer);
  *
  * TW_OK and the id in `out`. TW_EINVAL for an argument that makes no sense, and TW_ETLS for a file or text
  * that cannot be read or is not what it should be; `error` names it. TW_EUNSUPPORTED for an option that
- * this library does not know. Any thread; may take some milliseconds.
+ * this library does not know, and from a library that is built without TLS. Any thread; may take some
+ * milliseconds.
  */
 TW_API
 tw_status tw_tls_new(const struct tw_tls_opts *options,

@@ -66,6 +66,8 @@ pub use event_loop::{
     LoopHandle, LoopOptions, Message, Opening, Remote, Reply, Retry, ServerId, SharedBytes, Socket,
     TimerId,
 };
+#[cfg(feature = "net")]
+pub use net::resolve::ThreadStart;
 #[cfg(feature = "tls")]
 pub use net::tls_engine::{TlsEngine, TlsFactory};
 #[cfg(feature = "tls")]

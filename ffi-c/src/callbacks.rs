@@ -109,7 +109,8 @@ pub struct tw_events {
     /// A pong came in, asked for or not (RFC 6455 section 5.5.3).
     pub on_pong:
         Option<unsafe extern "C-unwind" fn(ws: tw_ws, user: *mut c_void, pong: *const tw_msg)>,
-    /// The queue of output, which had passed `high_water`, fell under a quarter of it.
+    /// The queue of output, which had passed `high_water` or refused a message (TW_EAGAIN), fell under a
+    /// quarter of `high_water`, or of `max_buffered` if that is less.
     pub on_drain: Option<unsafe extern "C-unwind" fn(ws: tw_ws, user: *mut c_void, buffered: u64)>,
     /// The connection fails; `on_close` follows at once.
     pub on_error:

@@ -16,7 +16,6 @@ use crate::guard;
 use crate::ids::{Kind, Parts};
 use crate::options::{no_flags, tw_tuning};
 use crate::registry;
-use crate::signals;
 use crate::status::{Failure, TW_EHANDLE, TW_ESHUTDOWN, tw_error, tw_status};
 use crate::tls;
 
@@ -131,7 +130,7 @@ pub unsafe extern "C" fn tw_connect(
         let given = unsafe { edge::sized(options) }?;
         // SAFETY: the caller vouches for what it points at.
         let (options, events) = unsafe { read(&given) }?;
-        let ws = signals::blocked(|| connect(id, &options, events, given.user))?;
+        let ws = connect(id, &options, events, given.user)?;
         // SAFETY: the caller vouches for `out`.
         Ok(unsafe { edge::store(out, ws) }?)
     };

@@ -6,6 +6,7 @@ use std::ptr;
 use tightwire::Context;
 
 use crate::ids::Names;
+use crate::process;
 
 thread_local! {
     static CURRENT: Cell<*const Frame> = const { Cell::new(ptr::null()) };
@@ -14,6 +15,8 @@ thread_local! {
 
 /// What a callback stands in.
 struct Frame {
+    /// The process that it stands in: a child of it, forked in the callback, stands in none.
+    process: u32,
     names: *const Names,
     context: *mut Context<'static>,
     /// The connection that is being told of its end: known to C, gone from the loop.
@@ -48,7 +51,7 @@ pub(crate) fn with_callback<R>(
     callback: impl FnOnce() -> R,
 ) -> R {
     let context: *mut Context<'_> = context;
-    let frame = Frame { names, context: context.cast(), ending };
+    let frame = Frame { process: process::id(), names, context: context.cast(), ending };
     let _restore = Restore(CURRENT.replace(&frame));
     callback()
 }
@@ -74,12 +77,20 @@ pub(crate) fn is_aside() -> bool {
 
 /// Whether a callback, of whatever loop, runs on this thread.
 pub(crate) fn is_inside() -> bool {
-    is_aside() || !CURRENT.get().is_null()
+    is_aside() || frame().is_some()
 }
 
 /// Whether a callback of the loop at `place` runs on this thread.
 pub(crate) fn is_inside_of(place: usize) -> bool {
     inside(place, |_| ()).is_some()
+}
+
+/// The callback that runs on this thread.
+#[inline]
+fn frame<'a>() -> Option<&'a Frame> {
+    // SAFETY: the frame is on the stack of `with_callback`, which this call came through.
+    let frame = unsafe { CURRENT.get().as_ref() }?;
+    (frame.process == process::id()).then_some(frame)
 }
 
 /// Calls `act` with the callback that runs on this thread, if it is one of the loop at `place`.
@@ -89,8 +100,7 @@ pub(crate) fn inside<R>(place: usize, act: impl FnOnce(Inside<'_>) -> R) -> Opti
     if is_aside() {
         return None;
     }
-    // SAFETY: the frame is on the stack of `with_callback`, which this call came through.
-    let frame = unsafe { CURRENT.get().as_ref() }?;
+    let frame = frame()?;
     // SAFETY: as the frame.
     let names = unsafe { &*frame.names };
     if names.place() != place {

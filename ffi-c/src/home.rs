@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsRawFd, RawFd};
-use std::process;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::thread::JoinHandle;
@@ -12,6 +11,7 @@ use tightwire::{EventLoop, LoopHandle};
 
 use crate::current;
 use crate::ids::Names;
+use crate::process;
 use crate::status::{TW_EBUSY, TW_EHANDLE, TW_EINTERNAL, TW_EREENTRANT, TW_ESHUTDOWN, tw_status};
 use crate::tls::Certificate;
 use crate::waiter::Waiter;

@@ -32,6 +32,7 @@ mod edge;
 mod guard;
 mod home;
 mod ids;
+mod process;
 mod registry;
 mod signals;
 mod waiter;

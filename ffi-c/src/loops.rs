@@ -14,6 +14,7 @@ use crate::guard;
 use crate::home::Home;
 use crate::ids::{Kind, Names, Parts};
 use crate::options::{Settings, tw_loop_opts};
+use crate::process;
 use crate::registry::{self, Entered};
 use crate::signals;
 use crate::status::{
@@ -55,6 +56,7 @@ fn make(given: Settings) -> Result<tw_loop, Failure> {
     let waits = waiter;
     let id = registry::settle(|place, base| {
         let mut event_loop = EventLoop::with_options(options)?;
+        event_loop.set_thread_start(|start| signals::blocked(start));
         if let Some((level, sink)) = log {
             event_loop.set_log(level, sink);
         }
@@ -219,7 +221,7 @@ pub extern "C" fn tw_loop_free(id: tw_loop, grace_ms: u32) -> tw_status {
             return Err(TW_EREENTRANT);
         }
         let home = registry::enter_any_process(id)?;
-        if home.pid() == std::process::id() {
+        if home.pid() == process::id() {
             home.end(Duration::from_millis(grace_ms.into()))?;
         } else if !home.abandon() {
             return Err(TW_EHANDLE);

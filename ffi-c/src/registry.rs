@@ -6,7 +6,6 @@
 
 use std::collections::VecDeque;
 use std::ops::Deref;
-use std::process;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -14,6 +13,7 @@ use std::thread;
 
 use crate::home::Home;
 use crate::ids::{self, GENERATION_MASK, Kind, LOOPS, Parts};
+use crate::process;
 use crate::status::{TW_EFORKED, TW_EHANDLE, TW_ENOMEM, tw_status};
 
 /// Set while a loop lives at the place; the calls inside are counted below it.

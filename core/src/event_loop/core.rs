@@ -258,7 +258,11 @@ impl Core {
         // Framing counts too, or empty messages would have no limit.
         let buffered = link.shared.buffered().max(link.session.queue().len() as u64);
         let limit = link.endpoint.tuning.max_send_buffer as u64;
-        if buffered >= limit { Err(SendError::Full { buffered, limit }) } else { Ok(()) }
+        if buffered < limit {
+            return Ok(());
+        }
+        link.shared.want_drain();
+        Err(SendError::Full { buffered, limit })
     }
 
     pub(crate) fn ping(&mut self, link: &mut Link, payload: &[u8]) -> Result<(), SendError> {
@@ -371,6 +375,9 @@ impl Core {
             }
             Command::Ping { id, payload } => {
                 let _ = self.with_link(current, id, |core, link| core.ping(link, &payload));
+            }
+            Command::Look { id } => {
+                self.with_link(current, id, |_, _| ());
             }
             Command::Pause { id, paused } => {
                 let act = if paused { Self::pause } else { Self::resume };

@@ -64,7 +64,9 @@ pub trait Handler {
         let _ = (ws, payload);
     }
 
-    /// The queue of output, which had passed `high_water`, fell under a quarter of it.
+    /// The queue of output, which had passed `high_water` or refused a message
+    /// ([`SendError::Full`](crate::SendError::Full)), fell under a quarter of `high_water`, or of
+    /// `max_send_buffer` if that is less.
     fn on_drain(&mut self, ws: &mut Socket<'_>) {
         let _ = ws;
     }

@@ -20,6 +20,7 @@ pub(crate) type Job = Box<dyn FnOnce(&mut Context<'_>) + Send>;
 /// What another thread asks of the loop.
 pub(crate) enum Command {
     Abort { id: ConnId },
+    Look { id: ConnId },
     Close { id: ConnId, code: Option<u16>, reason: Box<str> },
     Pause { id: ConnId, paused: bool },
     Ping { id: ConnId, payload: Box<[u8]> },

@@ -262,9 +262,15 @@ impl Link {
         self.flags.gone || self.is_drained() || !settled && !self.flags.ended
     }
 
+    /// So few queued bytes are as good as none.
+    fn low_water(&self) -> usize {
+        let tuning = &self.endpoint.tuning;
+        tuning.high_water.min(tuning.max_send_buffer) / 4
+    }
+
     fn is_drained(&self) -> bool {
-        let few = self.session.queue().len() <= self.endpoint.tuning.high_water / 4;
-        self.flags.drain_owed && few && self.is_open()
+        let owed = self.flags.drain_owed || self.shared.wants_drain();
+        owed && self.is_open() && self.session.queue().len() <= self.low_water()
     }
 
     /// Whether a drained queue is to be told of.
@@ -272,6 +278,7 @@ impl Link {
         let drained = self.is_drained();
         if drained {
             self.flags.drain_owed = false;
+            self.shared.drained();
         }
         drained
     }

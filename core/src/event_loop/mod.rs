@@ -70,7 +70,7 @@ use self::slots::Slots;
 use self::timer::Timer;
 use crate::client::ClientOptions;
 use crate::error::{Error, ErrorCode, Phase};
-use crate::net::resolve::Resolver;
+use crate::net::resolve::{Resolver, ThreadStart};
 use crate::proto::deflate::Deflaters;
 use crate::server::ServerOptions;
 
@@ -172,6 +172,12 @@ impl EventLoop {
             options,
             shutdown_end: None,
         })
+    }
+
+    /// Has the threads that look names up started inside `start`, which may for instance block signals
+    /// meanwhile: a new thread inherits that.
+    pub fn set_thread_start(&mut self, start: ThreadStart) {
+        self.core.resolver.thread_start = start;
     }
 
     /// Has records of up to this level given to `sink`, which runs on the thread that drives the loop,

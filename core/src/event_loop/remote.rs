@@ -1,7 +1,7 @@
 //! Handles for other threads: to a loop and to one of its connections.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ pub(crate) struct Shared {
     /// Payload bytes that `send` took and the system did not.
     buffered: AtomicU64,
     limit: u64,
+    /// A message was refused for want of room: `on_drain` is owed.
+    wants_drain: AtomicBool,
     /// Nanoseconds that the last answered ping took; 0 before there was one.
     latency: AtomicU64,
     pub(crate) counts: Counts,
@@ -52,6 +54,7 @@ impl Shared {
             state: AtomicU8::new(ReadyState::Connecting as u8),
             buffered: AtomicU64::new(0),
             limit: limit as u64,
+            wants_drain: AtomicBool::new(false),
             latency: AtomicU64::new(0),
             counts: Counts::default(),
             parts: Parts::default(),
@@ -89,6 +92,19 @@ impl Shared {
 
     pub(crate) fn sub_buffered(&self, bytes: u64) {
         self.buffered.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
+    /// A message was refused for want of room. True if that was not known.
+    pub(crate) fn want_drain(&self) -> bool {
+        !self.wants_drain.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn wants_drain(&self) -> bool {
+        self.wants_drain.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn drained(&self) {
+        self.wants_drain.store(false, Ordering::Release);
     }
 
     pub(crate) fn set_latency(&self, latency: Duration) {
@@ -218,7 +234,13 @@ impl Remote {
             self.shared.buffered.fetch_update(Ordering::AcqRel, Ordering::Acquire, |buffered| {
                 (buffered < limit).then_some(buffered + len)
             });
-        charged.map(|_| ()).map_err(|buffered| SendError::Full { buffered, limit })
+        charged.map(|_| ()).map_err(|buffered| {
+            if self.shared.want_drain() {
+                // The queue may be empty by now: the loop is to look.
+                self.inbox.push(Command::Look { id: self.id() });
+            }
+            SendError::Full { buffered, limit }
+        })
     }
 
     /// Queues a ping of at most 125 bytes (RFC 6455 section 5.5.2).

@@ -4,7 +4,8 @@
 //! to four threads named `tw-dns` call it. They are started when a name comes and none is idle, and
 //! they end after some idle seconds, or when the [`Resolver`] is gone.
 //!
-//! The threads inherit the signal mask of the thread that starts them.
+//! The threads inherit the signal mask of the thread that starts them, unless the application sees to that
+//! ([`ThreadStart`]).
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -19,6 +20,9 @@ const IDLE: Duration = Duration::from_secs(5);
 /// What to do with the answer. It runs on a helper thread, or within [`Resolver::resolve`].
 pub(crate) type Reply = Box<dyn FnOnce(io::Result<Vec<SocketAddr>>) + Send>;
 
+/// Calls its argument, which starts a thread, with whatever the thread is to inherit in place.
+pub type ThreadStart = fn(&mut dyn FnMut());
+
 type Lookup = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
 
 /// Resolves names for one event loop.
@@ -27,6 +31,7 @@ type Lookup = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
 /// system is looking up is still replied to.
 pub(crate) struct Resolver {
     shared: Arc<Shared>,
+    pub(crate) thread_start: ThreadStart,
 }
 
 impl Resolver {
@@ -36,7 +41,8 @@ impl Resolver {
     }
 
     fn with_lookup(lookup: Lookup) -> Self {
-        Self { shared: Arc::new(Shared { lookup, work: Mutex::default(), wake: Condvar::new() }) }
+        let shared = Shared { lookup, work: Mutex::default(), wake: Condvar::new() };
+        Self { shared: Arc::new(shared), thread_start: |start| start() }
     }
 
     /// Looks `host` up and calls `reply` once, with at least one address, in the order to try them.
@@ -62,8 +68,13 @@ impl Resolver {
     }
 
     fn start_thread(&self) -> io::Result<()> {
-        let shared = Arc::clone(&self.shared);
-        thread::Builder::new().name("tw-dns".to_owned()).spawn(move || shared.serve()).map(drop)
+        let mut started = Ok(());
+        (self.thread_start)(&mut || {
+            let shared = Arc::clone(&self.shared);
+            let named = thread::Builder::new().name("tw-dns".to_owned());
+            started = named.spawn(move || shared.serve()).map(drop);
+        });
+        started
     }
 }
 
@@ -194,6 +205,21 @@ mod tests {
 
     fn addrs(list: &[&str]) -> Vec<SocketAddr> {
         list.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_thread_is_started_inside_what_the_application_gave() {
+        static STARTS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        let mut resolver = Resolver::new();
+        resolver.thread_start = |start| {
+            STARTS.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+            start();
+        };
+        let (tx, rx) = std::sync::mpsc::channel();
+        let reply = move |addrs: io::Result<Vec<SocketAddr>>| drop(tx.send(addrs.is_ok()));
+        resolver.resolve("localhost", 1, Box::new(reply));
+        assert_eq!(rx.recv_timeout(Duration::from_secs(20)), Ok(true));
+        assert_eq!(STARTS.load(std::sync::atomic::Ordering::Acquire), 1);
     }
 
     #[test]
