@@ -18,7 +18,7 @@ fn who_was_refused_on_the_loop_hears_of_room() {
     let options = ClientOptions::new(&server.url()).expect("a URL").tuning(narrow());
     let id = world.dial_with(options, Script::new(&log));
     log.opened();
-    let payload = pattern(999);
+    let payload = pattern(900);
     world.call(move |context| {
         context.send(id, &payload).expect("there is room");
         context.send(id, &payload).expect("one may overshoot");

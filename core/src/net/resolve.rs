@@ -209,17 +209,17 @@ mod tests {
 
     #[test]
     fn a_thread_is_started_inside_what_the_application_gave() {
-        static STARTS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        static STARTS: AtomicUsize = AtomicUsize::new(0);
         let mut resolver = Resolver::new();
         resolver.thread_start = |start| {
-            STARTS.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+            STARTS.fetch_add(1, Ordering::AcqRel);
             start();
         };
-        let (tx, rx) = std::sync::mpsc::channel();
+        let (tx, rx) = channel();
         let reply = move |addrs: io::Result<Vec<SocketAddr>>| drop(tx.send(addrs.is_ok()));
         resolver.resolve("localhost", 1, Box::new(reply));
         assert_eq!(rx.recv_timeout(Duration::from_secs(20)), Ok(true));
-        assert_eq!(STARTS.load(std::sync::atomic::Ordering::Acquire), 1);
+        assert_eq!(STARTS.load(Ordering::Acquire), 1);
     }
 
     #[test]
