@@ -48,7 +48,7 @@ demo: setup build ## a wss:// conversation between Rust, C, C++ and Python
 	@$(OUT)/demo "Rust=$(OUT)/demo-client" "C=target/c/examples/demo_client" "C++=target/c/examples/demo_client-cpp" \
 	  "Python=$(PY) examples/python/demo_callbacks.py" "Python asyncio=$(PY) examples/python/demo_asyncio.py"
 
-test: summary setup check test-rust build test-c test-docs test-python interop test-network test-browser autobahn valgrind fuzz-short ## everything that decides whether a change lands
+test: summary setup check test-rust build test-c test-docs test-packaging test-python interop test-network test-browser autobahn valgrind fuzz-short ## everything that decides whether a change lands
 	@echo "All suites passed."
 
 .PHONY: summary
@@ -105,6 +105,8 @@ target/c/examples/%-cpp: examples/c/%.cpp $(wildcard include/*) $(LIB_C) | targe
 	$(CXX) $(CXXFLAGS) $< $(shared) -o $@
 target/c/examples/%-cpp: examples/cpp/%.cpp $(wildcard include/*) $(LIB_C) | target/c/examples/.dir
 	$(CXX) $(CXXFLAGS) $< $(shared) -o $@
+
+include packaging/packaging.mk
 
 # ---- checking -------------------------------------------------------------------------------
 

@@ -216,7 +216,7 @@ mod tests {
             start();
         };
         let (tx, rx) = channel();
-        let reply = move |addrs: io::Result<Vec<SocketAddr>>| drop(tx.send(addrs.is_ok()));
+        let reply = move |addrs: io::Result<Vec<SocketAddr>>| tx.send(addrs.is_ok()).unwrap();
         resolver.resolve("localhost", 1, Box::new(reply));
         assert_eq!(rx.recv_timeout(Duration::from_secs(20)), Ok(true));
         assert_eq!(STARTS.load(Ordering::Acquire), 1);

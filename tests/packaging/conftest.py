@@ -1,0 +1,32 @@
+"""The installed tree, made once, and how to run what is built against it."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PREFIX = "/opt/tightwire"
+
+
+def run(*command, **more):
+    """Runs a command, which has to succeed, and yields what it printed."""
+    done = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, timeout=300, check=False, **more
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def tree(tmp_path_factory):
+    """Where the library is installed: the prefix below a DESTDIR."""
+    stage = tmp_path_factory.mktemp("stage")
+    run(ROOT / "packaging" / "install", env={**os.environ, "DESTDIR": str(stage), "PREFIX": PREFIX, "LIBDIR": "lib"})
+    return Path(f"{stage}{PREFIX}")
+
+
+@pytest.fixture(scope="session")
+def library(tree):
+    return tree / "lib" / "libtightwire.so"
