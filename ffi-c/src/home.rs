@@ -199,8 +199,12 @@ impl Home {
         }
     }
 
-    /// The loop, if nobody uses it at this moment.
+    /// The loop, if nobody drives or uses it at this moment. Between two turns of a driven loop it is not
+    /// taken: threads that call all the time would keep it from turning.
     pub(crate) fn try_use<R>(&self, act: impl FnOnce(&mut EventLoop) -> R) -> Option<R> {
+        if self.driven.load(Ordering::Acquire) {
+            return None;
+        }
         let mut engine = match self.engine.try_lock() {
             Ok(engine) => engine,
             Err(TryLockError::Poisoned(error)) => error.into_inner(),
@@ -316,7 +320,8 @@ impl Home {
 #[derive(Default)]
 struct Guests {
     waiting: AtomicUsize,
-    lock: Mutex<()>,
+    /// How many have been served so far.
+    count: Mutex<usize>,
     served: Condvar,
 }
 
@@ -327,18 +332,23 @@ impl Guests {
 
     /// The loop is locked for us.
     fn enter(&self) {
+        let mut count = lock(&self.count);
+        *count = count.wrapping_add(1);
         self.waiting.fetch_sub(1, Ordering::AcqRel);
-        drop(lock(&self.lock));
+        drop(count);
         self.served.notify_all();
     }
 
+    /// Waits for those who wait now. Who comes meanwhile waits for the next turn: otherwise a crowd
+    /// of guests would keep the loop from turning at all.
     fn wait_until_served(&self) {
         if self.waiting.load(Ordering::Acquire) == 0 {
             return;
         }
-        let mut held = lock(&self.lock);
-        while self.waiting.load(Ordering::Acquire) > 0 {
-            held = self.served.wait(held).unwrap_or_else(PoisonError::into_inner);
+        let mut count = lock(&self.count);
+        let (before, waiting) = (*count, self.waiting.load(Ordering::Acquire));
+        while count.wrapping_sub(before) < waiting {
+            count = self.served.wait(count).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
