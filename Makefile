@@ -29,6 +29,8 @@ TESTEES_C  := $(OUT)/echo-server-c $(OUT)/echo-client-c $(OUT)/talk-c
 TESTEE_SRC := echo_server echo_client talk
 names       = $(basename $(notdir $(wildcard $(1)/*.c $(1)/*.cpp)))
 TESTS_C    := $(filter-out $(TESTEE_SRC),$(call names,tests/c))
+# Those of which valgrind shall see every byte.
+VALGRIND_C := arguments detach fork_inside misuse pieces races requests timers waiter
 PROGRAMS_C := $(foreach n,$(TESTS_C),target/c/static/$(n) target/c/shared/$(n))
 # C++ programs get a name of their own beside those in C: `hello.cpp` becomes `hello-cpp`.
 # One program in C and one in C++ for the scenarios of tests/interop/faults.
@@ -39,7 +41,7 @@ EXAMPLES_C := $(patsubst examples/c/%.c,target/c/examples/%,$(wildcard examples/
 .PHONY: help demo test setup build clean FORCE \
   check fmt clippy features doc limits deny header \
   rust-release python-ext examples-c echo-server-c echo-client-c talk-c programs-c \
-  test-rust test-c test-docs man test-python test-browser test-network valgrind autobahn autobahn-full interop fuzz fuzz-short bench bench-memory
+  test-rust test-c test-docs man test-python test-browser test-network test-sanitizers valgrind autobahn autobahn-full interop fuzz fuzz-short bench bench-memory
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | column -t -s '|'
@@ -48,7 +50,7 @@ demo: setup build ## a wss:// conversation between Rust, C, C++ and Python
 	@$(OUT)/demo "Rust=$(OUT)/demo-client" "C=target/c/examples/demo_client" "C++=target/c/examples/demo_client-cpp" \
 	  "Python=$(PY) examples/python/demo_callbacks.py" "Python asyncio=$(PY) examples/python/demo_asyncio.py"
 
-test: summary setup check test-rust build test-c test-docs test-packaging test-python interop test-network test-browser autobahn valgrind fuzz-short ## everything that decides whether a change lands
+test: summary setup check test-rust build test-c test-docs test-packaging test-python interop test-network test-browser autobahn valgrind test-sanitizers fuzz-short ## everything that decides whether a change lands
 	@echo "All suites passed."
 
 .PHONY: summary
@@ -140,8 +142,11 @@ test-docs: setup $(OUT)/libtightwire.a ## manual pages and guides: complete, cle
 	@$(STEP) "test: documentation" --need mandoc,groff,gcc,g++ $(PY) -m pytest -q tests/docs
 test-python: setup python-ext ## the Python binding's own tests
 	@$(STEP) "test: Python" $(PY) -m pytest -q python/tests
-valgrind: setup $(TESTEES_C) ## C server and C client under valgrind
+test-sanitizers: setup ## the C and C++ tests with AddressSanitizer on both sides of the interface
+	@$(STEP) "test: C under AddressSanitizer" --need clang-asan tests/sanitizers/run
+valgrind: setup $(TESTEES_C) $(addprefix target/c/static/,$(VALGRIND_C)) ## C server, C client and the tests of misuse under valgrind
 	@$(STEP) "test: C under valgrind" --need valgrind,openssl $(PY) $(S)/valgrind.py
+	@$(STEP) "test: misuse under valgrind" --need valgrind env CHECK_ROUNDS=30 tests/c/run.sh --valgrind $(addprefix target/c/static/,$(VALGRIND_C))
 interop: setup rust-release $(TESTEES_C) $(FAULTS_C) python-ext ## against websockets, npm ws and OpenSSL, both roles
 	@$(STEP) "test: interop" --need node,npm,openssl,gcc,g++,tinyproxy,microsocks,squid,stunnel,danted,nginx,haproxy $(PY) -m pytest -q -n 2 tests/interop
 test-network: setup rust-release $(TESTEES_C) python-ext ## silence, loss, dead addresses and a dead resolver, in network namespaces
