@@ -166,7 +166,8 @@ int main(void)
     for (at = 0; at < THREADS; at++) {
         CHECK(pthread_join(threads[at], NULL) == 0);
     }
-    CHECK(calls > (unsigned long)rounds * 16 && opened > 0 && closed > 0 && detached > 0);
+    CHECK(calls > (unsigned long)rounds * 16);
+    CHECK(rounds < 1000 || (opened > 0 && closed > 0 && detached > 0));
     printf("%d rounds, %lu calls, %lu opened, %lu closed, %lu detached, %lu refused\n", rounds, (unsigned long)calls,
            (unsigned long)opened, (unsigned long)closed, (unsigned long)detached, (unsigned long)refused);
     return 0;

@@ -81,7 +81,7 @@ static void timers(tw_loop loop)
     CHECK_STATUS(TW_EHANDLE, tw_timer_start(0, 1, 1, late, NULL, NULL));
     CHECK_STATUS(TW_EHANDLE, tw_timer_stop(0));
     CHECK_STATUS(TW_EHANDLE, tw_timer_stop(loop));
-    OK(tw_timer_start(loop, 1, 1, late, NULL, NULL)); /* dies with the loop */
+    OK(tw_timer_start(loop, 3600000, 1, late, NULL, NULL)); /* dies with the loop */
 }
 
 struct client {
