@@ -29,6 +29,8 @@ TESTEES_C  := $(OUT)/echo-server-c $(OUT)/echo-client-c $(OUT)/talk-c
 TESTEE_SRC := echo_server echo_client talk
 names       = $(basename $(notdir $(wildcard $(1)/*.c $(1)/*.cpp)))
 TESTS_C    := $(filter-out $(TESTEE_SRC),$(call names,tests/c))
+# The libraries of other loops, and of the examples.
+HOSTS := gcc,g++,pkg-config,boost,pc:Qt5Core,pc:glib-2.0,pc:libuv,pc:ncurses
 # Those of which valgrind shall see every byte.
 VALGRIND_C := arguments detach fork_inside misuse pieces races requests timers waiter
 PROGRAMS_C := $(foreach n,$(TESTS_C),target/c/static/$(n) target/c/shared/$(n))
@@ -36,12 +38,12 @@ PROGRAMS_C := $(foreach n,$(TESTS_C),target/c/static/$(n) target/c/shared/$(n))
 # One program in C and one in C++ for the scenarios of tests/interop/faults.
 FAULTS_C   := target/c/faults/driver-c target/c/faults/driver-cpp
 EXAMPLES_C := $(patsubst examples/c/%.c,target/c/examples/%,$(wildcard examples/c/*.c)) \
-              $(patsubst %.cpp,target/c/examples/%-cpp,$(notdir $(wildcard examples/c/*.cpp examples/cpp/*.cpp)))
+              $(patsubst %.cpp,target/c/examples/%-cpp,$(notdir $(wildcard examples/cpp/*.cpp)))
 
 .PHONY: help demo test setup build clean FORCE \
   check fmt clippy features doc limits deny header \
   rust-release python-ext examples-c echo-server-c echo-client-c talk-c programs-c \
-  test-rust test-c test-docs man test-python test-browser test-network test-sanitizers valgrind autobahn autobahn-full interop fuzz fuzz-short bench bench-memory
+  test-rust test-c test-docs man test-python test-browser test-network test-hosts test-sanitizers valgrind autobahn autobahn-full interop fuzz fuzz-short bench bench-memory
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | column -t -s '|'
@@ -50,7 +52,7 @@ demo: setup build ## a wss:// conversation between Rust, C, C++ and Python
 	@$(OUT)/demo "Rust=$(OUT)/demo-client" "C=target/c/examples/demo_client" "C++=target/c/examples/demo_client-cpp" \
 	  "Python=$(PY) examples/python/demo_callbacks.py" "Python asyncio=$(PY) examples/python/demo_asyncio.py"
 
-test: summary setup check test-rust build test-c test-docs test-packaging test-python interop test-network test-browser autobahn valgrind test-sanitizers fuzz-short ## everything that decides whether a change lands
+test: summary setup check test-rust build test-c test-hosts test-docs test-packaging test-python interop test-network test-browser autobahn valgrind test-sanitizers fuzz-short ## everything that decides whether a change lands
 	@echo "All suites passed."
 
 .PHONY: summary
@@ -102,11 +104,9 @@ target/c/faults/driver-c: tests/interop/faults/driver.c $(LIB_C) | target/c/faul
 target/c/faults/driver-cpp: tests/interop/faults/driver.cpp $(wildcard include/*) $(LIB_C) | target/c/faults/.dir
 	$(CXX) $(CXXFLAGS) $< $(OUT)/libtightwire.a $(SYSLIBS) -o $@
 target/c/examples/%: examples/c/%.c $(LIB_C) | target/c/examples/.dir
-	$(CC) $(CFLAGS) $< $(shared) -o $@
-target/c/examples/%-cpp: examples/c/%.cpp $(wildcard include/*) $(LIB_C) | target/c/examples/.dir
-	$(CXX) $(CXXFLAGS) $< $(shared) -o $@
+	@$(S)/example $< $@ $(WARN) -Iinclude -O2 -g $(shared)
 target/c/examples/%-cpp: examples/cpp/%.cpp $(wildcard include/*) $(LIB_C) | target/c/examples/.dir
-	$(CXX) $(CXXFLAGS) $< $(shared) -o $@
+	@$(S)/example $< $@ $(WARN) -Iinclude -O2 -g $(shared)
 
 include packaging/packaging.mk
 
@@ -142,6 +142,8 @@ test-docs: setup $(OUT)/libtightwire.a ## manual pages and guides: complete, cle
 	@$(STEP) "test: documentation" --need mandoc,groff,gcc,g++ $(PY) -m pytest -q tests/docs
 test-python: setup python-ext ## the Python binding's own tests
 	@$(STEP) "test: Python" $(PY) -m pytest -q python/tests
+test-hosts: setup $(OUT)/libtightwire.a examples-c ## one program in every loop that a host may have, and the examples
+	@$(STEP) "test: hosts" --need $(HOSTS) $(PY) -m pytest -q -n 2 tests/hosts
 test-sanitizers: setup ## the C and C++ tests with AddressSanitizer on both sides of the interface
 	@$(STEP) "test: C under AddressSanitizer" --need clang-asan tests/sanitizers/run
 valgrind: setup $(TESTEES_C) $(addprefix target/c/static/,$(VALGRIND_C)) ## C server, C client and the tests of misuse under valgrind
