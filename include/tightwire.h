@@ -2,7 +2,7 @@
  *
  * Generated from ffi-c/src by `make header`; do not edit.
  *
- * - Objects are 64-bit ids, never pointers (but for tw_buf), never used twice; 0 is none. Any call with any id, from any
+ * - Objects are 64-bit ids, never pointers (but for tw_buf), not used again before 2^26 others; 0 is none. Any call with any id, from any
  *   thread, at any time is defined: an id that is dead, foreign or of another kind gives TW_EHANDLE.
  * - Structures with a `size` begin with it: set it to sizeof and all else that you do not need to zero.
  *   Members are only ever added at the end.
@@ -613,8 +613,8 @@ typedef struct tw_loop_opts {
    * TW_LOG_WARN if there is an `on_log`.
    */
   int32_t log_level;
-  /* Takes records, one line of UTF-8 each, NUL-ended. It runs amid the loop's work, on the thread that
-   * drives it; of tightwire it may call tw_post, tw_loop_stop and the calls on a connection that do not
+  /* Takes records, one line of UTF-8 each, NUL-ended. It runs amid the loop's work, on the thread where
+   * that is done, mostly the one that drives the loop; of tightwire it may call tw_post, tw_loop_stop and the calls on a connection that do not
    * wait, and others give TW_EREENTRANT. NULL: there are none; the library never writes to standard
    * output or standard error.
    */
@@ -809,7 +809,7 @@ TW_API void tw_buf_unref(struct tw_buf *buffer);
  * freed. The id needs no freeing: it dies after its `on_close`.
  *
  * Any thread, any callback. While another thread drives the loop it waits for the end of that turn, so
- * hold no lock that a callback takes.
+ * hold no lock that a callback takes; callbacks may come before this returns.
  */
 TW_API
 tw_status tw_connect(tw_loop id,
@@ -837,8 +837,8 @@ tw_status tw_close(tw_ws ws,
 TW_API tw_status tw_abort(tw_ws ws);
 
 /* Ends the TCP connection as tw_abort does, and calls nothing for it any more, not even `on_close`: when
- * this returns, `user` is yours. From another thread it waits for a callback that is running, so **hold
- * no lock that a callback of this loop takes**: that would be a deadlock. Made for destructors.
+ * this returns, `user` is yours. From another thread it waits for a callback that is running, so hold no
+ * lock that a callback of this loop takes: that would be a deadlock. Made for destructors.
  *
  * TW_OK; TW_EHANDLE for a dead id, of which nothing is called either; TW_EFORKED. Any thread, any
  * callback, its own included.
@@ -1035,8 +1035,8 @@ tw_status tw_accept(tw_ws ws,
  * `headers` are fields of the answer, `Name: value` each, NULL-ended; or NULL. `body` is text of `len`
  * bytes, of the type text/plain unless `headers` say otherwise.
  *
- * TW_OK; TW_EINVAL for another status, a header that cannot be sent, or NULL with a length, and TW_EUTF8,
- * and then nothing was answered; TW_ESTATE if it was answered before, or never asked; TW_EHANDLE for a
+ * TW_OK; TW_EINVAL for another status, a header that cannot be sent, or NULL with a length, TW_EUTF8 for a
+ * body that is not UTF-8, and then nothing was answered; TW_ESTATE if it was answered before, or never asked; TW_EHANDLE for a
  * dead id, TW_EFORKED. Any thread, any callback. While another thread drives the loop it waits for the
  * end of that turn, so hold no lock that a callback takes.
  */
@@ -1095,7 +1095,7 @@ tw_status tw_ping(tw_ws ws,
  * TW_EFORKED; TW_ESHUTDOWN while the loop is being freed.
  *
  * Any thread, any callback. While another thread drives the loop it waits for the end of that turn, so
- * hold no lock that a callback takes.
+ * hold no lock that a callback takes; callbacks may come before this returns.
  */
 TW_API
 tw_status tw_listen(tw_loop id,

@@ -9,6 +9,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -17,31 +18,10 @@
 #endif
 
 #include "tightwire.h"
-
-// Without exceptions (-fno-exceptions) a failed call that could only throw ends the program; the
-// try_ variants work as ever.
-#if defined(__cpp_exceptions) || defined(__EXCEPTIONS) || defined(_CPPUNWIND)
-#define TW_HAS_EXCEPTIONS 1
-#else
-#define TW_HAS_EXCEPTIONS 0
-#endif
+#include "tightwire_error.hpp"
 
 namespace tw {
 inline namespace v1 {
-
-/// A call failed; code() is one of the TW_E... numbers.
-class error : public std::runtime_error {
-public:
-    explicit error(tw_status code) : std::runtime_error(tw_strerror(code)), code_(code), sys_(0) {}
-    explicit error(const tw_error &from) : std::runtime_error(from.text), code_(from.code), sys_(from.sys) {}
-    tw_status code() const noexcept { return code_; }
-    /// The errno behind it, or 0.
-    int sys() const noexcept { return sys_; }
-
-private:
-    tw_status code_;
-    int sys_;
-};
 
 /// As in browsers.
 enum class ready_state { connecting = 0, open = 1, closing = 2, closed = 3 };
@@ -61,6 +41,53 @@ struct server_id {
     friend bool operator!=(server_id a, server_id b) { return a.value != b.value; }
 };
 
+namespace detail {
+
+inline std::vector<std::pair<std::string, std::string>> fields(const tw_headers *from) {
+    std::vector<std::pair<std::string, std::string>> made;
+    tw_str name, value;
+    for (std::size_t i = 0; i < tw_header_count(from); i++) {
+        if (tw_header_at(from, i, &name, &value) == TW_OK) {
+            made.push_back(std::make_pair(std::string(name.ptr, name.len), std::string(value.ptr, value.len)));
+        }
+    }
+    return made;
+}
+
+} // namespace detail
+
+/// Bytes with a count of their owners; copying it copies no bytes. Any thread. See tw_buf.
+class buffer {
+public:
+    buffer() noexcept : buf_(nullptr) {}
+    /// So many zero bytes, to be filled.
+    explicit buffer(std::size_t size) : buf_(tw_buf_new(size)) { check_memory(); }
+    /// Takes over a reference.
+    explicit buffer(tw_buf *reference) : buf_(reference) { check_memory(); }
+    buffer(const buffer &other) noexcept : buf_(tw_buf_ref(other.buf_)) {}
+    buffer(buffer &&other) noexcept : buf_(other.buf_) { other.buf_ = nullptr; }
+    buffer &operator=(buffer other) noexcept {
+        std::swap(buf_, other.buf_);
+        return *this;
+    }
+    ~buffer() { tw_buf_unref(buf_); }
+    unsigned char *data() const noexcept { return static_cast<unsigned char *>(tw_buf_data(buf_, nullptr)); }
+    std::size_t size() const noexcept {
+        std::size_t len = 0;
+        tw_buf_data(buf_, &len);
+        return len;
+    }
+    tw_buf *get() const noexcept { return buf_; }
+
+private:
+    void check_memory() const {
+        if (!buf_) {
+            detail::raise(error(TW_ENOMEM));
+        }
+    }
+    tw_buf *buf_;
+};
+
 /// A received message; valid during the callback.
 class message {
 public:
@@ -77,9 +104,49 @@ public:
     std::string_view view() const noexcept { return std::string_view(data(), size()); }
 #endif
     std::uint32_t flags() const noexcept { return msg_->flags; }
+    /// The payload beyond the callback, without a copy where it is long.
+    buffer keep() const { return buffer(tw_buf_keep(msg_)); }
 
 private:
     const tw_msg *msg_;
+};
+
+/// A piece of a message; valid during the callback.
+class chunk : public message {
+public:
+    explicit chunk(const tw_msg &from) noexcept : message(from), offset_(from.offset) {}
+    bool is_first() const noexcept { return (flags() & TW_FIRST) != 0; }
+    bool is_last() const noexcept { return (flags() & TW_MORE) == 0; }
+    /// Bytes of the message before this piece.
+    std::uint64_t offset() const noexcept { return offset_; }
+
+private:
+    std::uint64_t offset_;
+};
+
+/// A client that asks to be accepted; valid during the callback.
+class request {
+public:
+    explicit request(const tw_request &from) noexcept : request_(&from) {}
+    std::string target() const { return std::string(request_->target.ptr, request_->target.len); }
+    std::string host() const { return std::string(request_->host.ptr, request_->host.len); }
+    std::string origin() const { return std::string(request_->origin.ptr, request_->origin.len); }
+    std::string remote() const { return std::string(request_->remote.ptr, request_->remote.len); }
+    /// The subprotocols that it offers, the preferred one first.
+    std::vector<std::string> protocols() const {
+        std::vector<std::string> made;
+        for (std::size_t i = 0; i < request_->protocols_len; i++) {
+            made.push_back(std::string(request_->protocols[i].ptr, request_->protocols[i].len));
+        }
+        return made;
+    }
+    /// The header field of that name, or nullptr.
+    const char *header(const char *name) const noexcept { return tw_header(request_->headers, name, nullptr); }
+    /// All header fields, in order.
+    std::vector<std::pair<std::string, std::string>> headers() const { return detail::fields(request_->headers); }
+
+private:
+    const tw_request *request_;
 };
 
 /// What the opening handshake settled; valid during the callback.
@@ -92,6 +159,8 @@ public:
     std::string remote() const { return std::string(event_->remote.ptr, event_->remote.len); }
     /// The peer's header field of that name, or nullptr.
     const char *header(const char *name) const noexcept { return tw_header(event_->headers, name, nullptr); }
+    /// All of the peer's header fields, in order.
+    std::vector<std::pair<std::string, std::string>> headers() const { return detail::fields(event_->headers); }
     /// Connections of this client before it; see tw_reconnect_opts.
     std::uint32_t reconnects() const noexcept { return event_->reconnects; }
 
@@ -145,31 +214,13 @@ struct reconnect_event {
 
 namespace detail {
 
-[[noreturn]] inline void raise(const error &what) {
-#if TW_HAS_EXCEPTIONS
-    throw what;
-#else
-    (void)what;
-    std::terminate();
-#endif
-}
-
-inline void check(tw_status status) {
-    if (status != TW_OK) {
-        raise(error(status));
-    }
-}
-
-inline void check(tw_status status, const tw_error &why) {
-    if (status != TW_OK) {
-        raise(error(why));
-    }
-}
-
 /// Where exceptions of callbacks wait for run() or poll().
 struct loop_state {
     tw_loop id = 0;
     std::exception_ptr thrown;
+    /// The library's own thread drives the loop: there is nobody to throw to.
+    bool own_thread = false;
+    std::function<void(std::exception_ptr)> on_exception;
     /// What connections of a server may still point at.
     std::vector<std::shared_ptr<void>> kept;
 
@@ -181,6 +232,13 @@ struct loop_state {
         try {
             call();
         } catch (...) {
+            if (own_thread) {
+                if (!on_exception) {
+                    std::terminate();
+                }
+                on_exception(std::current_exception());
+                return;
+            }
             thrown = std::current_exception();
             tw_loop_stop(id);
         }

@@ -110,7 +110,7 @@ unsafe impl SizedStruct for tw_client_opts {
 /// freed. The id needs no freeing: it dies after its `on_close`.
 ///
 /// Any thread, any callback. While another thread drives the loop it waits for the end of that turn, so
-/// hold no lock that a callback takes.
+/// hold no lock that a callback takes; callbacks may come before this returns.
 ///
 /// # Safety
 ///

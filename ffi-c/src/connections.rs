@@ -70,8 +70,8 @@ pub extern "C" fn tw_abort(ws: tw_ws) -> tw_status {
 }
 
 /// Ends the TCP connection as tw_abort does, and calls nothing for it any more, not even `on_close`: when
-/// this returns, `user` is yours. From another thread it waits for a callback that is running, so **hold
-/// no lock that a callback of this loop takes**: that would be a deadlock. Made for destructors.
+/// this returns, `user` is yours. From another thread it waits for a callback that is running, so hold no
+/// lock that a callback of this loop takes: that would be a deadlock. Made for destructors.
 ///
 /// TW_OK; TW_EHANDLE for a dead id, of which nothing is called either; TW_EFORKED. Any thread, any
 /// callback, its own included.

@@ -201,8 +201,8 @@ pub struct tw_loop_opts {
     /// What `on_log` is to hear of: TW_LOG_ERROR up to TW_LOG_TRACE, each with those before it. 0:
     /// TW_LOG_WARN if there is an `on_log`.
     pub log_level: i32,
-    /// Takes records, one line of UTF-8 each, NUL-ended. It runs amid the loop's work, on the thread that
-    /// drives it; of tightwire it may call tw_post, tw_loop_stop and the calls on a connection that do not
+    /// Takes records, one line of UTF-8 each, NUL-ended. It runs amid the loop's work, on the thread where
+    /// that is done, mostly the one that drives the loop; of tightwire it may call tw_post, tw_loop_stop and the calls on a connection that do not
     /// wait, and others give TW_EREENTRANT. NULL: there are none; the library never writes to standard
     /// output or standard error.
     pub on_log: Option<

@@ -173,8 +173,8 @@ pub unsafe extern "C" fn tw_accept(
 /// `headers` are fields of the answer, `Name: value` each, NULL-ended; or NULL. `body` is text of `len`
 /// bytes, of the type text/plain unless `headers` say otherwise.
 ///
-/// TW_OK; TW_EINVAL for another status, a header that cannot be sent, or NULL with a length, and TW_EUTF8,
-/// and then nothing was answered; TW_ESTATE if it was answered before, or never asked; TW_EHANDLE for a
+/// TW_OK; TW_EINVAL for another status, a header that cannot be sent, or NULL with a length, TW_EUTF8 for a
+/// body that is not UTF-8, and then nothing was answered; TW_ESTATE if it was answered before, or never asked; TW_EHANDLE for a
 /// dead id, TW_EFORKED. Any thread, any callback. While another thread drives the loop it waits for the
 /// end of that turn, so hold no lock that a callback takes.
 ///

@@ -90,7 +90,7 @@ unsafe impl SizedStruct for tw_server_opts {
 /// TW_EFORKED; TW_ESHUTDOWN while the loop is being freed.
 ///
 /// Any thread, any callback. While another thread drives the loop it waits for the end of that turn, so
-/// hold no lock that a callback takes.
+/// hold no lock that a callback takes; callbacks may come before this returns.
 ///
 /// # Safety
 ///

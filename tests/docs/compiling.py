@@ -3,7 +3,7 @@
 import subprocess
 
 WARN = ["-Wall", "-Wextra", "-pedantic", "-Werror"]
-COMPILERS = {".c": ["gcc", "-std=c99"], ".cpp": ["g++", "-std=c++17"]}
+COMPILERS = {".c": ["gcc", "-std=c99"], ".cpp": ["g++", "-std=c++20"]}
 TIMEOUT = 60
 
 

@@ -43,6 +43,13 @@ def test_the_wrapper_compiles(compiler, features, tmp_path):
         run(compiler, *WARNINGS, *features, f"-std={dialect}", path)
 
 
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+def test_the_coroutines_compile(compiler, tmp_path):
+    path = source(tmp_path, "coroutine.cpp", "#include <tightwire_coroutine.hpp>\n#include <tightwire_coroutine.hpp>\nint none;\n")
+    for dialect in ("c++20", "c++2b"):
+        run(compiler, *WARNINGS, f"-std={dialect}", path)
+
+
 def test_two_files_of_a_program_may_include_the_wrapper(tree, tmp_path):
     one = source(tmp_path, "one.cpp", "#include <tightwire.hpp>\nint other();\nint main() { return other(); }\n")
     two = source(tmp_path, "two.cpp", "#include <tightwire.hpp>\nint other() { tw::loop loop; loop.poll(0); return 0; }\n")
