@@ -142,7 +142,8 @@ test-docs: setup $(OUT)/libtightwire.a ## manual pages and guides: complete, cle
 	@$(STEP) "test: documentation" --need mandoc,groff,gcc,g++ $(PY) -m pytest -q tests/docs
 test-python: setup python-ext ## the Python binding's own tests
 	@$(STEP) "test: Python" $(PY) -m pytest -q python/tests
-test-hosts: setup $(OUT)/libtightwire.a examples-c ## one program in every loop that a host may have, and the examples
+test-hosts: setup $(OUT)/libtightwire.a $(OUT)/echo-server-c ## one program in every loop that a host may have, and the examples
+	@$(STEP) "build: examples" --need $(HOSTS) $(MAKE) examples-c
 	@$(STEP) "test: hosts" --need $(HOSTS) $(PY) -m pytest -q -n 2 tests/hosts
 test-sanitizers: setup ## the C and C++ tests with AddressSanitizer on both sides of the interface
 	@$(STEP) "test: C under AddressSanitizer" --need clang-asan tests/sanitizers/run
