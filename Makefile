@@ -154,7 +154,7 @@ interop: setup rust-release $(TESTEES_C) $(FAULTS_C) python-ext ## against webso
 	@$(STEP) "test: interop" --need node,npm,openssl,gcc,g++,tinyproxy,microsocks,squid,stunnel,danted,nginx,haproxy $(PY) -m pytest -q -n 2 tests/interop
 test-network: setup rust-release $(TESTEES_C) python-ext ## silence, loss, dead addresses and a dead resolver, in network namespaces
 	@$(STEP) "test: network" --need ip,nft,unshare,nsenter,setpriv,gcc $(PY) -m pytest -q -n 4 --dist worksteal tests/network
-test-browser: setup rust-release $(TESTEES_C) ## headless Chromium as a client
+test-browser: setup rust-release $(TESTEES_C) python-ext ## headless Chromium as a client, and as the measure of our class in Python
 	@$(STEP) "test: browser" --need chromium,gcc $(PY) -m pytest -q tests/browser
 autobahn: setup rust-release $(TESTEES_C) python-ext ## Autobahn cases 1-7, 9, 10 and 27 of 12 and 13, five testees
 	@$(STEP) "test: Autobahn" $(PY) tests/autobahn/run.py

@@ -1,0 +1,146 @@
+"""Plays a scenario with `tightwire.WebSocket` and yields its trace. player.js is the same in JavaScript."""
+
+import asyncio
+import re
+
+import tightwire
+
+
+def describe(data):
+    if isinstance(data, str):
+        # JavaScript counts in UTF-16.
+        units = data.encode("utf-16-le")
+        return ["text", len(units) // 2, data[:60]]
+    total = 0
+    for byte in data:
+        total = (total * 31 + byte) % 65521
+    return ["bytes", len(data), total]
+
+
+def made(step):
+    if "bytes" in step:
+        return bytes([step.get("fill", 7)]) * step["bytes"]
+    return step.get("text", "") * step.get("times", 1)
+
+
+class Player:
+    def __init__(self, scenario, base):
+        self.client, self.base = scenario["client"], base
+        self.trace, self.seen, self.listeners = [], {}, {}
+        self.over = asyncio.Event()
+
+    def look(self):
+        ws = self.ws
+        return [ws.readyState, ws.bufferedAmount, ws.protocol, ws.extensions, ws.binaryType]
+
+    def attempt(self, what, act):
+        try:
+            act()
+        except Exception as error:
+            self.trace.append(["threw", what, type(error).__name__])
+
+    def do_send(self, step):
+        self.attempt("send", lambda: self.ws.send(made(step)))
+
+    def do_close(self, given):
+        self.attempt("close", lambda: self.ws.close(*given))
+
+    def do_look(self, _):
+        self.trace.append(["look", *self.look()])
+
+    def do_binaryType(self, kind):
+        self.ws.binaryType = kind
+
+    def do_listen(self, given):
+        type_, name, options = (*given, {})[:3]
+
+        def listener(event):
+            self.trace.append(["listener", name, event.type, event.eventPhase, event.isTrusted])
+
+        self.listeners.setdefault(name, listener)
+        self.ws.addEventListener(type_, self.listeners[name], **options)
+
+    def do_unlisten(self, given):
+        type_, name = given
+        self.ws.removeEventListener(type_, self.listeners[name])
+
+    def do_attribute(self, given):
+        type_, name = given
+        handler = None if name is None else lambda event: self.trace.append(["attribute", name])
+        setattr(self.ws, f"on{type_}", handler)
+
+    def do_dispatch(self, given):
+        type_, options = (*given, {})[:2]
+        done = self.ws.dispatchEvent(tightwire.Event(type_, **options))
+        self.trace.append(["dispatched", done, self.ws.readyState])
+
+    def do_prevent(self, given):
+        type_, how = given
+
+        def listener(event):
+            getattr(event, how)()
+            self.trace.append(["called", how, event.defaultPrevented])
+
+        self.ws.addEventListener(type_, listener)
+
+    def perform(self, steps):
+        for step in steps or []:
+            ((what, given),) = step.items()
+            getattr(self, f"do_{what}")(given)
+
+    def react(self, type_):
+        self.seen[type_] = self.seen.get(type_, 0) + 1
+        self.perform(self.client.get(type_))
+        self.perform(self.client.get(f"{type_} {self.seen[type_]}"))
+
+    def on_open(self, event):
+        self.trace.append(["open", *self.look()])
+        self.react("open")
+
+    def on_message(self, event):
+        self.trace.append(["message", re.sub(r"\d+$", "PORT", event.origin), *describe(event.data)])
+        self.react("message")
+
+    def on_error(self, event):
+        self.trace.append(["error", *self.look()])
+        self.react("error")
+
+    def on_close(self, event):
+        self.trace.append(["close", event.code, event.reason, event.wasClean, *self.look()])
+        self.react("close")
+
+    def play(self, drive):
+        """`drive` takes a function that begins, and returns when nothing is left to do."""
+        drive(self.begin)
+        return self.trace
+
+    def begin(self):
+        try:
+            arguments = [self.client["protocols"]] if "protocols" in self.client else []
+            self.ws = tightwire.WebSocket(self.client.get("url", self.base), *arguments)
+        except Exception as error:
+            self.over.set()
+            return self.trace.append(["threw", "constructor", type(error).__name__])
+        self.trace.append(["made", self.ws.url.replace(self.base, "URL"), *self.look()])
+        for type_ in ("open", "message", "error", "close"):
+            self.ws.addEventListener(type_, getattr(self, f"on_{type_}"))
+        self.ws.addEventListener("close", lambda event: self.over.set())
+        self.perform(self.client.get("start"))
+        return None
+
+
+def own_loop(begin):
+    begin()
+    tightwire.run()
+
+
+def in_asyncio(begin):
+    async def main():
+        begin()
+        await asyncio.wait_for(player.over.wait(), 30)
+
+    player = begin.__self__
+    asyncio.run(main())
+
+
+DRIVERS = {"own loop": own_loop, "asyncio": in_asyncio}
