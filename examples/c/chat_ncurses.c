@@ -5,8 +5,9 @@
  */
 #include <curses.h>
 #include <locale.h>
-#include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/select.h>
 #include <tightwire.h>
 #include <unistd.h>
 
@@ -102,7 +103,7 @@ int main(int argc, char **argv)
     int done = 0, key;
     tw_events events = {.size = sizeof events, .on_message = on_message, .on_close = on_close};
     tw_client_opts options = {.size = sizeof options, .events = &events, .user = &done};
-    struct pollfd watched[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.events = POLLIN}};
+    sigset_t resized, outside;
     tw_loop loop;
     tw_ws ws;
     tw_error error;
@@ -114,7 +115,10 @@ int main(int argc, char **argv)
         return 1;
     }
     tw_loop_fd(loop, &fd);
-    watched[1].fd = (int)fd;
+    /* The size changes while pselect() waits and at no other time, so that no change is slept over. */
+    sigemptyset(&resized);
+    sigaddset(&resized, SIGWINCH);
+    sigprocmask(SIG_BLOCK, &resized, &outside);
     setlocale(LC_ALL, "");
     initscr();
     raw();
@@ -126,8 +130,13 @@ int main(int argc, char **argv)
     nodelay(input, TRUE);
     lay_out();
     while (!done) {
+        fd_set readable;
+
         redraw();
-        poll(watched, 2, -1); /* a changed size interrupts it */
+        FD_ZERO(&readable);
+        FD_SET(STDIN_FILENO, &readable);
+        FD_SET((int)fd, &readable);
+        pselect((int)fd + 1, &readable, NULL, NULL, NULL, &outside);
         while ((key = wgetch(input)) != ERR) {
             on_key(ws, key);
         }

@@ -296,12 +296,14 @@ def test_the_chat_fills_a_terminal_of_another_size(chat, ann):
             bob.send(f"line {number}")
         ann.until("line 29")
         assert not re.search(row.format(40), ann.seen)
-        # What bob says has it drawn even if the signal came between two calls. Of a row only the cells that change
-        # are sent, so the words have no letter in common with each other.
-        ann.resize(40, 100)
+        # At once with a message, and alone.
         bob.send("QXZVK")
-        ann.until(row.format(40))
+        ann.resize(40, 100)
         ann.until("QXZVK")
+        ann.until(row.format(40))
+        ann.resize(50, 100)
+        ann.until(row.format(50))
+        # Of a row only the cells that change are sent, so the words have no letter in common.
         ann.resize(3, 30)
         bob.send("UWJYH")
         ann.until("UWJYH")
