@@ -30,7 +30,7 @@ TESTEE_SRC := echo_server echo_client talk
 names       = $(basename $(notdir $(wildcard $(1)/*.c $(1)/*.cpp)))
 TESTS_C    := $(filter-out $(TESTEE_SRC),$(call names,tests/c))
 # The libraries of other loops, and of the examples.
-HOSTS := gcc,g++,pkg-config,boost,pc:Qt5Core,pc:glib-2.0,pc:libuv,pc:ncurses
+HOSTS := gcc,g++,pkg-config,boost,pc:Qt5Core,pc:glib-2.0,pc:libuv,pc:ncursesw
 # Those of which valgrind shall see every byte.
 VALGRIND_C := arguments detach fork_inside inside misuse pieces races requests timers waiter
 PROGRAMS_C := $(foreach n,$(TESTS_C),target/c/static/$(n) target/c/shared/$(n))

@@ -1,36 +1,53 @@
 /* A client for chat_server in a terminal: messages above, a line to write below. Control-D leaves.
  *
- *   cc chat_ncurses.c $(pkg-config --cflags --libs tightwire ncurses) -o chat_ncurses
+ *   cc chat_ncurses.c $(pkg-config --cflags --libs tightwire ncursesw) -o chat_ncurses
  *   ./chat_ncurses ws://127.0.0.1:9001/nickname
  */
 #include <curses.h>
 #include <locale.h>
-#include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/select.h>
 #include <tightwire.h>
 #include <unistd.h>
 
+#define KEPT 200
+
 static WINDOW *messages, *input;
+static char history[KEPT][1100]; /* what came last, to be drawn again in another size */
+static unsigned said;
 static char line[512];
 static size_t len;
 static char ending[300];
 
 static void lay_out(void)
 {
+    unsigned at;
     int rows, columns;
 
     getmaxyx(stdscr, rows, columns);
-    wresize(messages, rows - 2, columns);
-    wresize(input, 1, columns);
-    mvwin(input, rows - 1, 0);
+    erase();
     mvhline(rows - 2, 0, ACS_HLINE, columns);
     wnoutrefresh(stdscr);
+    wresize(messages, rows > 2 ? rows - 2 : 1, columns);
+    werase(messages);
+    for (at = said > KEPT ? said - KEPT : 0; at < said; at++) {
+        wprintw(messages, "\n%s", history[at % KEPT]);
+    }
+    wresize(input, 1, columns);
+    mvwin(input, rows - 1, 0);
 }
 
+/* The end of the line stays in sight. */
 static void redraw(void)
 {
+    size_t room = (size_t)(getmaxx(input) > 4 ? getmaxx(input) - 4 : 0), from = len > room ? len - room : 0;
+
+    while ((line[from] & 0xc0) == 0x80) { /* within a character */
+        from++;
+    }
     werase(input);
-    mvwprintw(input, 0, 0, "> %s", line);
+    mvwprintw(input, 0, 0, "> %s", line + from);
     wnoutrefresh(messages);
     wnoutrefresh(input);
     doupdate();
@@ -38,8 +55,11 @@ static void redraw(void)
 
 static void on_message(tw_ws ws, void *user, const tw_msg *message)
 {
+    char *place = history[said++ % KEPT];
+
     (void)ws, (void)user;
-    wprintw(messages, "%.*s\n", (int)message->len, (const char *)message->data);
+    snprintf(place, sizeof *history, "%.*s", (int)message->len, (const char *)message->data);
+    wprintw(messages, "\n%s", place);
 }
 
 static void on_close(tw_ws ws, void *user, const tw_close_ev *closed)
@@ -83,7 +103,7 @@ int main(int argc, char **argv)
     int done = 0, key;
     tw_events events = {.size = sizeof events, .on_message = on_message, .on_close = on_close};
     tw_client_opts options = {.size = sizeof options, .events = &events, .user = &done};
-    struct pollfd watched[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.events = POLLIN}};
+    sigset_t resized, outside;
     tw_loop loop;
     tw_ws ws;
     tw_error error;
@@ -95,7 +115,10 @@ int main(int argc, char **argv)
         return 1;
     }
     tw_loop_fd(loop, &fd);
-    watched[1].fd = (int)fd;
+    /* The size changes while pselect() waits and at no other time, so that no change is slept over. */
+    sigemptyset(&resized);
+    sigaddset(&resized, SIGWINCH);
+    sigprocmask(SIG_BLOCK, &resized, &outside);
     setlocale(LC_ALL, "");
     initscr();
     raw();
@@ -107,8 +130,13 @@ int main(int argc, char **argv)
     nodelay(input, TRUE);
     lay_out();
     while (!done) {
+        fd_set readable;
+
         redraw();
-        poll(watched, 2, -1); /* a changed size interrupts it */
+        FD_ZERO(&readable);
+        FD_SET(STDIN_FILENO, &readable);
+        FD_SET((int)fd, &readable);
+        pselect((int)fd + 1, &readable, NULL, NULL, NULL, &outside);
         while ((key = wgetch(input)) != ERR) {
             on_key(ws, key);
         }

@@ -69,7 +69,10 @@ static void on_request(tw_server server, void *user, tw_ws ws, const tw_request 
             return;
         }
     }
-    member = calloc(1, sizeof *member);
+    if ((member = calloc(1, sizeof *member)) == NULL) {
+        tw_reject(ws, 503, NULL, "no memory\n", 10);
+        return;
+    }
     member->server = server;
     strcpy(member->name, name);
     member->next = members;

@@ -1,4 +1,5 @@
-/* A client in the main loop of GLib, as in a program with GTK: sends the time every second, prints what comes back.
+/* A client in the main loop of GLib, as in a program with GTK: sends the time every
+ * tenth of a second, prints what comes back, ends after three answers.
  *
  *   cc glib_host.c $(pkg-config --cflags --libs tightwire glib-2.0) -o glib_host
  *   ./glib_host ws://127.0.0.1:9001
@@ -20,7 +21,7 @@ static gboolean on_readable(gint fd, GIOCondition condition, gpointer user)
     return G_SOURCE_CONTINUE;
 }
 
-static gboolean on_second(gpointer user)
+static gboolean on_tick(gpointer user)
 {
     struct app *app = user;
     char *now = g_strdup_printf("%" G_GINT64_FORMAT, g_get_real_time());
@@ -62,7 +63,7 @@ int main(int argc, char **argv)
     }
     tw_loop_fd(app.loop, &fd);
     g_unix_fd_add((gint)fd, G_IO_IN, on_readable, &app);
-    g_timeout_add(100, on_second, &app);
+    g_timeout_add(100, on_tick, &app);
     g_main_loop_run(app.main);
     g_main_loop_unref(app.main);
     return tw_loop_free(app.loop, 0);

@@ -28,18 +28,21 @@ static void on_message(tw_ws ws, void *user, const tw_msg *message)
 /* 0 at the end of input. */
 static int pass_on(tw_server server)
 {
-    char line[1024];
-    ssize_t len = read(STDIN_FILENO, line, sizeof line);
+    char lines[1024], *at, *end;
+    ssize_t len = read(STDIN_FILENO, lines, sizeof lines);
     size_t receivers;
 
-    if (len <= 0) {
-        return 0;
+    for (at = lines; at < lines + len; at = end + 1) {
+        end = memchr(at, '\n', (size_t)(lines + len - at));
+        if (end == NULL) {
+            end = lines + len;
+        }
+        if (tw_broadcast(server, TW_TEXT, at, (size_t)(end - at), &receivers) == TW_OK) {
+            printf("> %u\n", (unsigned)receivers);
+            fflush(stdout);
+        }
     }
-    if (tw_broadcast(server, TW_TEXT, line, (size_t)len - (line[len - 1] == '\n'), &receivers) == TW_OK) {
-        printf("> %u\n", (unsigned)receivers);
-        fflush(stdout);
-    }
-    return 1;
+    return len > 0;
 }
 
 int main(int argc, char **argv)
@@ -65,7 +68,9 @@ int main(int argc, char **argv)
     tw_loop_fd(loop, &fd);
     watched[1].fd = (int)fd;
     while (more) {
-        poll(watched, 2, -1);
+        if (poll(watched, 2, -1) < 0) {
+            continue; /* a signal */
+        }
         if (watched[0].revents) {
             more = pass_on(server);
         }

@@ -29,21 +29,24 @@ static void on_close(tw_ws ws, void *user, const tw_close_ev *closed)
     done = 1;
 }
 
-/* A line of the terminal is a message; its end closes. */
-static void forward_line(tw_ws ws)
+/* Each line is a message; the end of input closes. */
+static void forward_lines(tw_ws ws)
 {
-    char line[1024];
-    int len = (int)read(STDIN_FILENO, line, sizeof line);
+    char lines[1024], *at, *end;
+    int len = (int)read(STDIN_FILENO, lines, sizeof lines);
 
     if (len <= 0) {
         tw_close(ws, 1000, "end of input");
         return;
     }
-    if (line[len - 1] == '\n') {
-        len--;
-    }
-    if (tw_send(ws, TW_TEXT, line, (size_t)len) != TW_OK) {
-        printf("not sent\n");
+    for (at = lines; at < lines + len; at = end + 1) {
+        end = memchr(at, '\n', (size_t)(lines + len - at));
+        if (end == NULL) {
+            end = lines + len;
+        }
+        if (tw_send(ws, TW_TEXT, at, (size_t)(end - at)) != TW_OK) {
+            printf("not sent\n");
+        }
     }
 }
 
@@ -77,9 +80,11 @@ int main(int argc, char **argv)
         if (tw_ready_state(ws) == 1) {
             FD_SET(STDIN_FILENO, &readable);
         }
-        select((int)watched + 1, &readable, NULL, NULL, NULL);
+        if (select((int)watched + 1, &readable, NULL, NULL, NULL) < 0) {
+            continue; /* a signal; the sets say nothing */
+        }
         if (FD_ISSET(STDIN_FILENO, &readable)) {
-            forward_line(ws);
+            forward_lines(ws);
         }
         if (FD_ISSET((int)watched, &readable)) {
             tw_loop_poll(loop, 0);

@@ -1,5 +1,5 @@
 /* A thread of the library does everything; the main thread takes messages out of a queue, as a program does that
- * blocks elsewhere. Sends from both.
+ * blocks elsewhere. Sends from both threads. While the queue is full nothing is read.
  *
  *   cc thread_host.c $(pkg-config --cflags --libs tightwire) -lpthread -o thread_host
  *   ./thread_host ws://127.0.0.1:9001
@@ -16,7 +16,9 @@ struct queue {
     pthread_cond_t filled;
     tw_buf *places[PLACES];
     unsigned first, count;
+    tw_ws ws;
     int closed;
+    char ending[300];
 };
 
 static void on_open(tw_ws ws, void *user, const tw_open_ev *opened)
@@ -29,14 +31,18 @@ static void on_open(tw_ws ws, void *user, const tw_open_ev *opened)
 static void on_message(tw_ws ws, void *user, const tw_msg *message)
 {
     struct queue *queue = user;
+    tw_buf *kept = tw_buf_keep(message);
 
-    pthread_mutex_lock(&queue->lock);
-    if (queue->count < PLACES) {
-        queue->places[(queue->first + queue->count++) % PLACES] = tw_buf_keep(message);
-        pthread_cond_signal(&queue->filled);
-    } else {
-        tw_pause(ws); /* a real program would resume when there is room */
+    if (kept == NULL) {
+        tw_abort(ws); /* no memory */
+        return;
     }
+    pthread_mutex_lock(&queue->lock);
+    queue->places[(queue->first + queue->count++) % PLACES] = kept;
+    if (queue->count == PLACES) {
+        tw_pause(ws); /* from here on no message comes until take() has made room */
+    }
+    pthread_cond_signal(&queue->filled);
     pthread_mutex_unlock(&queue->lock);
 }
 
@@ -45,8 +51,8 @@ static void on_close(tw_ws ws, void *user, const tw_close_ev *closed)
     struct queue *queue = user;
 
     (void)ws;
-    printf("closed: %d %s\n", closed->code, closed->error_text.ptr);
     pthread_mutex_lock(&queue->lock);
+    snprintf(queue->ending, sizeof queue->ending, "closed: %d %s", closed->code, closed->error_text.ptr);
     queue->closed = 1;
     pthread_cond_signal(&queue->filled);
     pthread_mutex_unlock(&queue->lock);
@@ -56,17 +62,22 @@ static void on_close(tw_ws ws, void *user, const tw_close_ev *closed)
 static tw_buf *take(struct queue *queue)
 {
     tw_buf *taken = NULL;
+    int was_full;
 
     pthread_mutex_lock(&queue->lock);
     while (queue->count == 0 && !queue->closed) {
         pthread_cond_wait(&queue->filled, &queue->lock);
     }
+    was_full = queue->count == PLACES;
     if (queue->count > 0) {
         taken = queue->places[queue->first];
         queue->first = (queue->first + 1) % PLACES;
         queue->count--;
     }
     pthread_mutex_unlock(&queue->lock);
+    if (was_full) {
+        tw_resume(queue->ws);
+    }
     return taken;
 }
 
@@ -77,11 +88,10 @@ int main(int argc, char **argv)
     tw_client_opts options = {.size = sizeof options, .events = &events, .user = &queue};
     tw_buf *message;
     tw_loop loop;
-    tw_ws ws;
     tw_error error;
 
     options.url = argc > 1 ? argv[1] : "ws://127.0.0.1:9001";
-    if (tw_loop_new(NULL, &loop, &error) || tw_connect(loop, &options, &ws, &error)) {
+    if (tw_loop_new(NULL, &loop, &error) || tw_connect(loop, &options, &queue.ws, &error)) {
         fprintf(stderr, "%s\n", error.text);
         return 1;
     }
@@ -92,11 +102,12 @@ int main(int argc, char **argv)
 
         printf("< %.*s\n", (int)len, text);
         if (len == 3 && memcmp(text, "one", 3) == 0) {
-            tw_send(ws, TW_TEXT, "two", 3);
-        } else {
-            tw_close(ws, 1000, "enough");
+            tw_send(queue.ws, TW_TEXT, "two", 3);
+        } else if (len == 3 && memcmp(text, "two", 3) == 0) {
+            tw_close(queue.ws, 1000, "enough");
         }
         tw_buf_unref(message);
     }
+    puts(queue.ending);
     return tw_loop_free(loop, 1000);
 }

@@ -21,8 +21,11 @@ static void echo(tw_ws ws, void *user, const tw_msg *message)
 /* tw_loop_stop may be called here; nearly nothing else of any library may. */
 static void on_signal(int number)
 {
-    hung_up |= number == SIGHUP;
-    ended |= number != SIGHUP;
+    if (number == SIGHUP) {
+        hung_up = 1;
+    } else {
+        ended = 1;
+    }
     tw_loop_stop(loop);
 }
 
@@ -36,6 +39,18 @@ static tw_tls certificate(char **files)
         fprintf(stderr, "%s\n", error.text);
     }
     return made;
+}
+
+static void renew(tw_server server, char **files)
+{
+    tw_tls tls = certificate(files);
+
+    if (tls != 0) {
+        tw_server_set_tls(server, tls); /* who is connected stays connected */
+        tw_tls_free(tls);
+        printf("certificate read\n");
+        fflush(stdout);
+    }
 }
 
 int main(int argc, char **argv)
@@ -69,13 +84,10 @@ int main(int argc, char **argv)
     fflush(stdout);
     while (!ended) {
         tw_loop_run(loop);
-        if (hung_up && (tls = certificate(argv + 2)) != 0) {
-            tw_server_set_tls(server, tls); /* who is connected stays connected */
-            tw_tls_free(tls);
-            printf("certificate read\n");
-            fflush(stdout);
+        if (hung_up) {
+            hung_up = 0; /* before the files are read: a SIGHUP meanwhile has them read once more */
+            renew(server, argv + 2);
         }
-        hung_up = 0;
     }
     return tw_loop_free(loop, 1000);
 }
