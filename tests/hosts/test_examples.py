@@ -210,7 +210,9 @@ class Terminal:
         main, terminal = pty.openpty()
         self.fd = main
         self.resize(24, 80)
-        environment = os.environ | {"TERM": "xterm", "LC_ALL": "C.UTF-8"}
+        # A size that the environment names would count for more than that of the terminal.
+        environment = {name: value for name, value in os.environ.items() if name not in ("LINES", "COLUMNS")}
+        environment |= {"TERM": "xterm", "LC_ALL": "C.UTF-8"}
         streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
         self.process = subprocess.Popen(
             list(map(str, command)), env=environment, start_new_session=True, preexec_fn=self.take_over, **streams
