@@ -37,6 +37,8 @@ PROGRAMS_C := $(foreach n,$(TESTS_C),target/c/static/$(n) target/c/shared/$(n))
 # C++ programs get a name of their own beside those in C: `hello.cpp` becomes `hello-cpp`.
 # One program in C and one in C++ for the scenarios of tests/interop/faults.
 FAULTS_C   := target/c/faults/driver-c target/c/faults/driver-cpp
+# The scenarios of tests/browser in C++.
+BROWSER_C  := target/c/browser/player-cpp
 EXAMPLES_C := $(patsubst examples/c/%.c,target/c/examples/%,$(wildcard examples/c/*.c)) \
               $(patsubst %.cpp,target/c/examples/%-cpp,$(notdir $(wildcard examples/cpp/*.cpp)))
 
@@ -103,6 +105,8 @@ target/c/faults/driver-c: tests/interop/faults/driver.c $(LIB_C) | target/c/faul
 	$(CC) $(CFLAGS) $< $(OUT)/libtightwire.a $(SYSLIBS) -o $@
 target/c/faults/driver-cpp: tests/interop/faults/driver.cpp $(wildcard include/*) $(LIB_C) | target/c/faults/.dir
 	$(CXX) $(CXXFLAGS) $< $(OUT)/libtightwire.a $(SYSLIBS) -o $@
+target/c/browser/player-cpp: tests/browser/player.cpp $(wildcard include/*) $(LIB_C) | target/c/browser/.dir
+	$(CXX) $(CXXFLAGS) $< $(OUT)/libtightwire.a $(SYSLIBS) -o $@
 target/c/examples/%: examples/c/%.c $(LIB_C) | target/c/examples/.dir
 	@$(S)/example $< $@ $(WARN) -Iinclude -O2 -g $(shared)
 target/c/examples/%-cpp: examples/cpp/%.cpp $(wildcard include/*) $(LIB_C) | target/c/examples/.dir
@@ -154,7 +158,8 @@ interop: setup rust-release $(TESTEES_C) $(FAULTS_C) python-ext ## against webso
 	@$(STEP) "test: interop" --need node,npm,openssl,gcc,g++,tinyproxy,microsocks,squid,stunnel,danted,nginx,haproxy $(PY) -m pytest -q -n 2 tests/interop
 test-network: setup rust-release $(TESTEES_C) python-ext ## silence, loss, dead addresses and a dead resolver, in network namespaces
 	@$(STEP) "test: network" --need ip,nft,unshare,nsenter,setpriv,gcc $(PY) -m pytest -q -n 4 --dist worksteal tests/network
-test-browser: setup rust-release $(TESTEES_C) python-ext ## headless Chromium as a client, and as the measure of our class in Python
+test-browser: setup rust-release $(TESTEES_C) python-ext ## headless Chromium as a client, and as the measure of our classes in Python and C++
+	@$(STEP) "build: player in C++" --need g++,boost-json $(MAKE) $(BROWSER_C)
 	@$(STEP) "test: browser" --need chromium,gcc $(PY) -m pytest -q tests/browser
 autobahn: setup rust-release $(TESTEES_C) python-ext ## Autobahn cases 1-7, 9, 10 and 27 of 12 and 13, five testees
 	@$(STEP) "test: Autobahn" $(PY) tests/autobahn/run.py
