@@ -45,7 +45,7 @@ EXAMPLES_C := $(patsubst examples/c/%.c,target/c/examples/%,$(wildcard examples/
 .PHONY: help demo test setup build clean FORCE \
   check fmt clippy features doc limits deny header \
   rust-release python-ext examples-c echo-server-c echo-client-c talk-c programs-c \
-  test-rust test-c test-docs man test-python test-browser test-network test-hosts test-sanitizers valgrind autobahn autobahn-full interop fuzz fuzz-short bench bench-memory
+  test-rust test-c test-docs man test-python test-browser test-wpt wpt test-network test-hosts test-sanitizers valgrind autobahn autobahn-full interop fuzz fuzz-short bench bench-memory
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | column -t -s '|'
@@ -54,7 +54,7 @@ demo: setup build ## a wss:// conversation between Rust, C, C++ and Python
 	@$(OUT)/demo "Rust=$(OUT)/demo-client" "C=target/c/examples/demo_client" "C++=target/c/examples/demo_client-cpp" \
 	  "Python=$(PY) examples/python/demo_callbacks.py" "Python asyncio=$(PY) examples/python/demo_asyncio.py"
 
-test: summary setup check test-rust build test-c test-hosts test-docs test-packaging test-python interop test-network test-browser autobahn valgrind test-sanitizers fuzz-short ## everything that decides whether a change lands
+test: summary setup check test-rust build test-c test-hosts test-docs test-packaging test-python interop test-network test-browser test-wpt autobahn valgrind test-sanitizers fuzz-short ## everything that decides whether a change lands
 	@echo "All suites passed."
 
 .PHONY: summary
@@ -161,6 +161,10 @@ test-network: setup rust-release $(TESTEES_C) python-ext ## silence, loss, dead 
 test-browser: setup rust-release $(TESTEES_C) python-ext ## headless Chromium as a client, and as the measure of our classes in Python and C++
 	@$(STEP) "build: player in C++" --need g++,boost-json $(MAKE) $(BROWSER_C)
 	@$(STEP) "test: browser" --need chromium,gcc $(PY) -m pytest -q tests/browser
+test-wpt: setup python-ext ## Web Platform Tests' cases for WebSocket, against pywebsocket3; compares docs/wpt.md
+	@$(STEP) "test: Web Platform Tests" $(PY) tests/wpt/table.py
+wpt: setup python-ext ## write docs/wpt.md anew
+	@$(PY) tests/wpt/table.py --write
 autobahn: setup rust-release $(TESTEES_C) python-ext ## Autobahn cases 1-7, 9, 10 and 27 of 12 and 13, five testees
 	@$(STEP) "test: Autobahn" $(PY) tests/autobahn/run.py
 autobahn-full: setup rust-release $(TESTEES_C) python-ext ## all 517 Autobahn cases, and compression in every mode

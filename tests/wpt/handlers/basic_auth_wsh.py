@@ -1,0 +1,14 @@
+"""Lets only the user `foo` with the password `bar` in."""
+
+import base64
+
+from answers import echo as web_socket_transfer_data
+from answers import end
+
+EXPECTED = "Basic " + base64.b64encode(b"foo:bar").decode()
+
+
+def web_socket_do_extra_handshake(request):
+    if request.headers_in.get("Authorization") != EXPECTED:
+        request.connection.write(b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n")
+        end("who are you?")

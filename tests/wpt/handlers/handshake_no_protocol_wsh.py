@@ -1,0 +1,12 @@
+"""Chooses no subprotocol, whatever was asked for."""
+
+from answers import accepting, end
+
+
+def web_socket_do_extra_handshake(request):
+    request.connection.write(accepting(request))
+    end("that was all")
+
+
+def web_socket_transfer_data(request):
+    pass
