@@ -6,6 +6,7 @@ fixture `given`; it runs once for each. `page` runs it with `ws` and `wss` and w
 
 import asyncio
 import json
+import ssl
 import sys
 from pathlib import Path
 
@@ -99,8 +100,12 @@ class Socket(tightwire.WebSocket):
             self.addEventListener(kind, self._note)
 
     def _note(self, event):
-        details = {"message": ("data",), "close": ("code", "reason", "wasClean")}.get(event.type, ("readyState",))
-        self.log.append((event.type, *(getattr(self if name == "readyState" else event, name) for name in details)))
+        if event.type == "message":
+            self.log.append(("message", event.data))
+        elif event.type == "close":
+            self.log.append(("close", event.code, event.reason, event.wasClean))
+        else:
+            self.log.append((event.type, self.readyState))
 
     @property
     def messages(self):
@@ -114,7 +119,7 @@ def own_loop(begin, page):
 
 def in_asyncio(begin, page):
     async def main():
-        asyncio.get_running_loop().set_exception_handler(lambda loop, context: page.raised.append(context["exception"]))
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: page.give_up(context["exception"]))
         begin()
         # The handlers of one may have made another.
         for ws in page.sockets:
@@ -129,6 +134,7 @@ class Page:
     def __init__(self, scheme, server, drive):
         self.scheme, self.port, self.drive = scheme, server.port, drive
         self.base, self.options = f"{scheme}://localhost:{server.port}", {"tls": server.tls}
+        self.context = server.context
         self.sockets, self.raised = [], []
 
     def socket(self, path="/echo", protocols=None, *, url=None, **options):
@@ -136,12 +142,18 @@ class Page:
         self.sockets.append(ws)
         return ws
 
-    def play(self, begin, *arguments):
+    def give_up(self, error):
+        """A handler raised, so nobody may be left who would close the sockets."""
+        self.raised.append(error)
+        for ws in self.sockets:
+            ws.abort()
+
+    def play(self, begin):
         """Calls `begin` where sockets can be made; what it returned, when all sockets are closed."""
         result, hook = [], sys.unraisablehook
-        sys.unraisablehook = lambda told: self.raised.append(told.exc_value)
+        sys.unraisablehook = lambda told: self.give_up(told.exc_value)
         try:
-            self.drive(lambda: result.append(begin(*arguments)), self)
+            self.drive(lambda: result.append(begin()), self)
         finally:
             sys.unraisablehook = hook
         if self.raised:
@@ -150,8 +162,10 @@ class Page:
 
 
 class Server:
-    def __init__(self, files, tls):
-        self.tls = tls
+    def __init__(self, files=(), ca=None):
+        self.tls = tightwire.TLS(ca=ca) if ca else None
+        # For clients that are not ours.
+        self.context = ssl.create_default_context(cafile=ca) if ca else None
         self.program = programs.Program([sys.executable, HERE / "server.py", *files])
         self.port = self.program.port
 
@@ -165,7 +179,7 @@ def servers(tmp_path_factory):
     leaf.private_key_pem.write_to_path(key)
     leaf.cert_chain_pems[0].write_to_path(certificate)
     authority.cert_pem.write_to_path(ca)
-    started = {"ws": Server([], None), "wss": Server([certificate, key], tightwire.TLS(ca=ca))}
+    started = {"ws": Server(), "wss": Server([certificate, key], ca)}
     yield started
     for server in started.values():
         server.program.stop()
