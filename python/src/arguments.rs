@@ -6,6 +6,9 @@ use pyo3::types::PyDict;
 use tightwire::proto::close::check_close;
 
 use crate::error::named;
+use crate::event_target::EventTarget;
+use crate::following::signal_of;
+use crate::listeners::Manner;
 
 /// A code that the application may close with: the standard's, or for a server the protocol's.
 pub(crate) fn close_code(code: &Bound<'_, PyAny>, accepted: bool) -> PyResult<u16> {
@@ -28,15 +31,34 @@ pub(crate) fn close_code(code: &Bound<'_, PyAny>, accepted: bool) -> PyResult<u1
     }
 }
 
-/// The third argument of `addEventListener`: a bool is `capture`, a mapping has both.
-pub(crate) fn listener_options(options: Option<&Bound<'_, PyAny>>) -> PyResult<(bool, bool)> {
-    let Some(options) = options else { return Ok((false, false)) };
-    if let Ok(options) = options.cast::<PyDict>() {
-        let flag = |name: &str| match options.get_item(name)? {
-            Some(value) => value.is_truthy(),
-            None => Ok(false),
-        };
-        return Ok((flag("capture")?, flag("once")?));
+/// How a listener is to be registered.
+#[derive(Default)]
+pub(crate) struct ListenerOptions<'py> {
+    pub(crate) manner: Manner,
+    /// Its abort removes the listener.
+    pub(crate) signal: Option<Bound<'py, EventTarget>>,
+}
+
+/// The third argument of `addEventListener`: a bool is `capture`, a dict has any of the options.
+pub(crate) fn listener_options<'py>(
+    options: Option<&Bound<'py, PyAny>>,
+    signal: Option<&Bound<'py, PyAny>>,
+) -> PyResult<ListenerOptions<'py>> {
+    let mut read = ListenerOptions { signal: signal_of(signal)?, ..ListenerOptions::default() };
+    let Some(options) = options else { return Ok(read) };
+    let Ok(options) = options.cast::<PyDict>() else {
+        read.manner.capture = options.is_truthy()?;
+        return Ok(read);
+    };
+    let flag = |name: &str| match options.get_item(name)? {
+        Some(value) => value.is_truthy(),
+        None => Ok(false),
+    };
+    read.manner.capture = flag("capture")?;
+    read.manner.once = flag("once")?;
+    read.manner.passive = flag("passive")?;
+    if let Some(signal) = signal_of(options.get_item("signal")?.as_ref())? {
+        read.signal = Some(signal);
     }
-    Ok((options.is_truthy()?, false))
+    Ok(read)
 }

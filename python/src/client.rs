@@ -1,13 +1,16 @@
 //! The keyword arguments of a client, put into the core's options.
 
+use std::sync::Arc;
+
 use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use tightwire::{ClientOptions, Tuning};
 
+use crate::anchor::Anchor;
 use crate::auth;
 use crate::connection::Connection;
 use crate::error::{describe, raise, syntax};
-use crate::event_loop::Loop;
+use crate::event_loop::BaseLoop;
 use crate::handler::ClientHandler;
 use crate::options;
 use crate::python;
@@ -83,17 +86,18 @@ pub(crate) fn connect(
     slf: &Bound<'_, WebSocket>,
     options: &ClientOptions,
     jar: Option<Py<PyAny>>,
-    r#loop: &Loop,
+    r#loop: &BaseLoop,
 ) -> PyResult<()> {
     let py = slf.py();
-    let handler = ClientHandler { ws: slf.clone().unbind(), jar };
+    let anchor = Arc::new(Anchor::new(slf)?);
+    let handler = ClientHandler { anchor: Arc::clone(&anchor), jar };
     let connected = r#loop.with(py, |context| {
         let id = context.connect(options, Box::new(handler))?;
         Ok(context.remote(id))
     })?;
     let remote = connected.map_err(|error| raise(py, &error))?;
     let remote = remote.ok_or_else(|| PyRuntimeError::new_err("the loop is gone"))?;
-    let connection = Connection::new(py, r#loop.driver(), remote, false);
+    let connection = Connection::new(py, r#loop.driver(), remote, Some(anchor));
     if slf.get().connection.set(connection).is_err() {
         return Err(PyRuntimeError::new_err("WebSocket.__init__ was called twice"));
     }

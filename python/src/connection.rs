@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 use tightwire::{CloseError, ConnId, Message, ReadyState, Remote, SendError};
 
+use crate::anchor::Anchor;
 use crate::driver::Driver;
+use crate::python;
 
 /// A connection that the core has, or had.
 pub(crate) struct Connection {
@@ -24,8 +27,20 @@ pub(crate) struct Connection {
     opened: AtomicBool,
     /// Bytes sent after the connection stopped taking them.
     lost: AtomicU64,
-    /// A send found this much queued, over this limit.
-    overflow: Mutex<Option<(u64, u64)>>,
+    /// Why nothing is read: bits of [`Pause`].
+    paused: AtomicU8,
+    /// The exception that tells why this side gave it up.
+    failure: Mutex<Option<Py<PyAny>>>,
+    /// Holds the object of a client's socket.
+    pub(crate) anchor: Option<Arc<Anchor>>,
+}
+
+/// A reason to read nothing.
+#[derive(Clone, Copy)]
+pub(crate) enum Pause {
+    Application = 1,
+    /// Too many `async def` handlers are unfinished.
+    Handlers = 2,
 }
 
 /// What became of a message.
@@ -43,8 +58,9 @@ impl Connection {
         py: Python<'_>,
         driver: &Arc<Driver>,
         remote: Remote,
-        accepted: bool,
+        anchor: Option<Arc<Anchor>>,
     ) -> Self {
+        let accepted = anchor.is_none();
         let state = if accepted { ReadyState::Open } else { ReadyState::Connecting };
         Self {
             id: remote.id(),
@@ -55,7 +71,9 @@ impl Connection {
             state: AtomicU8::new(state as u8),
             opened: AtomicBool::new(accepted),
             lost: AtomicU64::new(0),
-            overflow: Mutex::new(None),
+            paused: AtomicU8::new(0),
+            failure: Mutex::new(None),
+            anchor,
         }
     }
 
@@ -102,8 +120,20 @@ impl Connection {
         self.state.store(ReadyState::Closed as u8, Ordering::Release);
     }
 
-    pub(crate) fn take_overflow(&self) -> Option<(u64, u64)> {
-        self.overflow.lock().unwrap_or_else(PoisonError::into_inner).take()
+    pub(crate) fn take_failure(&self) -> Option<Py<PyAny>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Gives the connection up, because of `failure`, which is an exception.
+    pub(crate) fn fail(&self, py: Python<'_>, failure: Py<PyAny>) {
+        let mut slot = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        let second = match &*slot {
+            None => slot.replace(failure),
+            Some(_) => Some(failure),
+        };
+        drop(slot);
+        drop(second);
+        self.abort(py);
     }
 
     /// Payload bytes that were sent and not given to the system.
@@ -130,10 +160,11 @@ impl Connection {
             }
             Err(SendError::Full { buffered, limit }) => {
                 self.lost.fetch_add(size, Ordering::AcqRel);
-                let mut overflow = self.overflow.lock().unwrap_or_else(PoisonError::into_inner);
-                overflow.get_or_insert((buffered, limit));
-                drop(overflow);
-                self.abort(py);
+                let full = python::exception_class(py, "BufferFull")
+                    .and_then(|class| class.call1((buffered, limit)));
+                let full =
+                    full.unwrap_or_else(|error| error.into_value(py).into_bound(py).into_any());
+                self.fail(py, full.unbind());
                 Sent::Overflow
             }
             Err(error) => Sent::Failed(error),
@@ -162,8 +193,16 @@ impl Connection {
             .unwrap_or_else(|| self.remote.close(code, reason))
     }
 
-    /// Stops reading, or goes on with it.
-    pub(crate) fn set_paused(&self, py: Python<'_>, paused: bool) {
+    /// Has reading stop for a reason, or go on if there is no other one.
+    pub(crate) fn set_paused(&self, py: Python<'_>, reason: Pause, paused: bool) {
+        let bit = reason as u8;
+        let before = match paused {
+            true => self.paused.fetch_or(bit, Ordering::AcqRel),
+            false => self.paused.fetch_and(!bit, Ordering::AcqRel),
+        };
+        if before & !bit != 0 {
+            return;
+        }
         let done = self.driver.with(py, |context| match paused {
             true => context.pause(self.id),
             false => context.resume(self.id),
@@ -181,6 +220,39 @@ impl Connection {
         if self.driver.with(py, |context| context.abort(self.id)).is_none() {
             self.remote.abort();
         }
+    }
+}
+
+impl Connection {
+    /// The object of the socket is gone: closes without a status, after what is queued (WHATWG
+    /// WebSockets, "Garbage collection").
+    fn part(&self, py: Python<'_>) {
+        if !self.driver.is_driven() {
+            let text = c"a WebSocket was thrown away before anybody drove it: call tightwire.run()";
+            let category = py.get_type::<PyRuntimeWarning>();
+            if let Err(error) = PyErr::warn(py, &category, text, 1) {
+                error.write_unraisable(py, None);
+            }
+        }
+        // Without code and reason there is nothing to refuse.
+        let _ = self.close(py, None, "");
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.accepted || self.ready_state() >= ReadyState::Closing as u8 {
+            return;
+        }
+        // An interpreter that ends has said goodbye to all peers already.
+        Python::try_attach(|py| {
+            // An object may go while an exception is on its way.
+            let raised = PyErr::take(py);
+            self.part(py);
+            if let Some(raised) = raised {
+                raised.restore(py);
+            }
+        });
     }
 }
 

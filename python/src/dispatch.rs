@@ -1,13 +1,15 @@
-//! Events on their way to the listeners of a socket.
+//! Events on their way to the listeners of a target.
 
 use std::sync::PoisonError;
 
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use tightwire::{CloseEvent as Closed, Message};
 
 use crate::convert::to_python;
 use crate::error::{exception, named};
 use crate::event::{CloseEvent, ErrorEvent, Event, MessageEvent, Name};
+use crate::event_target::EventTarget;
 use crate::python;
 use crate::socket::WebSocket;
 
@@ -17,7 +19,9 @@ const ABNORMAL: u16 = 1006;
 impl WebSocket {
     pub(crate) fn fire_open(slf: &Bound<'_, Self>) {
         if slf.get().connection().is_some_and(|connection| connection.open()) {
+            slf.get().unfollow();
             Self::fire(slf, Bound::new(slf.py(), Event::trusted(Name::Open)).map(Bound::into_any));
+            Self::hold_if_needed(slf.as_super());
         }
     }
 
@@ -39,10 +43,11 @@ impl WebSocket {
         let this = slf.get();
         let Some(connection) = this.connection() else { return };
         connection.finish();
+        this.unfollow();
         let _ = this.loss.set(close.into());
         let opened = connection.was_opened();
-        let error = match (connection.take_overflow(), &close.error) {
-            (Some((buffered, limit)), _) => Some(overflow(py, buffered, limit)),
+        let error = match (connection.take_failure(), &close.error) {
+            (Some(failure), _) => Some(Ok(failure.into_bound(py))),
             (None, Some(error)) => Some(exception(py, error, opened)),
             (None, None) if !opened => {
                 let text = "app: closed by the application before it was open";
@@ -70,60 +75,114 @@ impl WebSocket {
             *this.close_event.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
         }
         Self::fire(slf, event);
+        Self::hold_if_needed(slf.as_super());
     }
 
     fn fire(slf: &Bound<'_, Self>, event: PyResult<Bound<'_, PyAny>>) {
-        let fired = event.and_then(|event| Self::dispatch(slf, &event));
+        let fired = event.and_then(|event| dispatch(slf.as_super(), &event));
         if let (Err(error), Some(connection)) = (fired, slf.get().connection()) {
             connection.driver().report(slf.py(), error, slf.as_any(), slf.as_any());
         }
     }
+}
 
-    /// Calls the listeners for `event`, in their order; whether its default is not prevented.
-    pub(crate) fn dispatch(slf: &Bound<'_, Self>, event: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let py = slf.py();
-        let base = event.cast::<Event>()?.get();
-        if !base.begin(slf.clone().into_any().unbind()) {
-            let text = "dispatchEvent: the event is being dispatched already";
-            return Err(named(py, "InvalidStateError", text));
+/// Calls the listeners for `event`, in their order; whether its default is not prevented.
+pub(crate) fn dispatch(
+    target: &Bound<'_, EventTarget>,
+    event: &Bound<'_, PyAny>,
+) -> PyResult<bool> {
+    let py = target.py();
+    let base = event.cast::<Event>()?.get();
+    if !base.begin(target.clone().into_any().unbind()) {
+        let text = "dispatchEvent: the event is being dispatched already";
+        return Err(named(py, "InvalidStateError", text));
+    }
+    let listeners = &target.get().listeners;
+    let mut ended = Ok(());
+    // On the way down, and up again: at the target, which is all there is here, both are alike.
+    for capture in [true, false] {
+        if base.stays() {
+            break;
         }
-        let listeners = &slf.get().listeners;
-        for id in listeners.snapshot(base.name()).iter() {
+        for id in listeners.snapshot(base.name(), capture).iter() {
             if base.is_stopped() {
                 break;
             }
-            if let Some(callback) = listeners.take(py, id) {
-                Self::call(slf, callback.bind(py), event);
+            if let Some(listener) = listeners.take(py, id) {
+                base.set_passive(listener.passive);
+                let called = call(target, listener.callback.bind(py), event).map(drop);
+                ended = if ended.is_ok() { called } else { ended };
             }
         }
-        Ok(base.end())
     }
+    base.set_passive(false);
+    let wanted = base.end();
+    ended.map(|()| wanted)
+}
 
-    /// Calls a handler of the application; what it raises is reported. False if it raised.
-    pub(crate) fn call(
-        slf: &Bound<'_, Self>,
-        handler: &Bound<'_, PyAny>,
-        argument: &Bound<'_, PyAny>,
-    ) -> bool {
-        let Some(connection) = slf.get().connection() else { return true };
-        let py = slf.py();
-        match handler.call1((argument,)) {
-            Ok(result) if result.is_none() => true,
-            Ok(result) => {
-                let kind = python::coroutine_type(py);
-                if kind.is_ok_and(|kind| result.get_type().is(kind)) {
-                    connection.driver().adopt(py, &result, slf.as_any(), handler);
-                }
-                true
+/// Calls a handler of the application. What it raises is reported; false if it raised.
+///
+/// # Errors
+///
+/// What is to end the program, from a target that no loop drives.
+pub(crate) fn call(
+    target: &Bound<'_, EventTarget>,
+    handler: &Bound<'_, PyAny>,
+    argument: &Bound<'_, PyAny>,
+) -> PyResult<bool> {
+    let py = target.py();
+    match handler.call1((argument,)) {
+        Ok(result) if result.is_none() => Ok(true),
+        Ok(result) => {
+            let kind = python::coroutine_type(py);
+            if kind.is_ok_and(|kind| result.get_type().is(kind)) {
+                adopt(target, &result, handler)?;
             }
-            Err(error) => {
-                connection.driver().report(py, error, slf.as_any(), handler);
-                false
-            }
+            Ok(true)
         }
+        Err(error) => report(target, error, handler).map(|()| false),
     }
 }
 
-fn overflow(py: Python<'_>, buffered: u64, limit: u64) -> PyResult<Bound<'_, PyAny>> {
-    python::exception_class(py, "BufferFull")?.call1((buffered, limit))
+/// Has a coroutine that a handler returned run, after those that the target's handlers returned
+/// before.
+fn adopt(
+    target: &Bound<'_, EventTarget>,
+    coroutine: &Bound<'_, PyAny>,
+    handler: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let py = target.py();
+    let socket = target.cast::<WebSocket>().ok();
+    let connection = socket.and_then(|socket| socket.get().connection());
+    let host = connection.and_then(|connection| connection.driver().host(py));
+    let chained = python::chain_task(py)
+        .and_then(|chain| chain.call1((host, target, handler, coroutine)))
+        .map(drop);
+    if let Err(error) = chained {
+        let _ = coroutine.call_method0("close");
+        return report(target, error, handler);
+    }
+    Ok(())
+}
+
+/// Says what a handler raised. Where a loop runs, it goes on.
+fn report(
+    target: &Bound<'_, EventTarget>,
+    error: PyErr,
+    handler: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let py = target.py();
+    let socket = target.cast::<WebSocket>().ok();
+    match socket.and_then(|socket| socket.get().connection()) {
+        Some(connection) => connection.driver().report(py, error, target.as_any(), handler),
+        None if !error.is_instance_of::<PyException>(py) => return Err(error),
+        None => {
+            let value = error.value(py).clone();
+            let told = python::report(py).and_then(|report| report.call1((target, handler, value)));
+            if told.is_err() {
+                error.write_unraisable(py, Some(handler));
+            }
+        }
+    }
+    Ok(())
 }

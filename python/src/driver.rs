@@ -4,21 +4,25 @@
 //! meanwhile, so that Python code may call back at any depth. Only the thread that owns the loop
 //! checks it out. Everybody else goes through the core's handles for other threads.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
-use pyo3::exceptions::{PyKeyboardInterrupt, PyRuntimeError, PySystemExit};
+use pyo3::exceptions::{PyKeyboardInterrupt, PySystemExit};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3::{PyTraverseError, PyVisit, intern};
 use tightwire::{Context, EventLoop, LoopHandle};
 
 use crate::current;
-use crate::python;
 
 /// See the module.
 pub(crate) struct Driver {
     handle: LoopHandle,
+    /// Somebody drives the loop, or did.
+    driven: AtomicBool,
+    /// Somebody is in `run`.
+    running: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -32,6 +36,8 @@ struct State {
     flush_due: bool,
     /// What a handler raised to end the program.
     interrupt: Option<PyErr>,
+    /// The application's, for what else a handler raises.
+    exception_handler: Option<Py<PyAny>>,
 }
 
 /// A running asyncio loop.
@@ -45,6 +51,8 @@ impl Driver {
     pub(crate) fn new(event_loop: EventLoop) -> Self {
         Self {
             handle: event_loop.handle(),
+            driven: AtomicBool::new(false),
+            running: AtomicBool::new(false),
             state: Mutex::new(State {
                 event_loop: Some(Box::new(event_loop)),
                 owner: thread::current().id(),
@@ -52,6 +60,7 @@ impl Driver {
                 host: None,
                 flush_due: false,
                 interrupt: None,
+                exception_handler: None,
             }),
         }
     }
@@ -60,6 +69,15 @@ impl Driver {
     /// outside of callbacks leave together.
     pub(crate) fn set_host(&self, event_loop: Py<PyAny>, flush: Py<PyAny>) {
         self.state().host = Some(Host { event_loop, flush });
+        self.set_driven();
+    }
+
+    pub(crate) fn set_driven(&self) {
+        self.driven.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_driven(&self) -> bool {
+        self.driven.load(Ordering::Relaxed)
     }
 
     /// The asyncio loop that drives this one.
@@ -75,6 +93,20 @@ impl Driver {
     /// The calling thread is the one that drives the loop.
     pub(crate) fn own(&self) {
         self.state().owner = thread::current().id();
+        self.set_driven();
+    }
+
+    /// `run` begins. False if it is at work already.
+    pub(crate) fn start_running(&self) -> bool {
+        !self.running.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn end_running(&self) {
+        self.running.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.running.load(Ordering::Acquire)
     }
 
     pub(crate) fn is_own_thread(&self) -> bool {
@@ -157,7 +189,12 @@ impl Driver {
     pub(crate) fn tear_down(&self) {
         let mut state = self.state();
         state.gone = true;
-        let dropped = (state.event_loop.take(), state.host.take(), state.interrupt.take());
+        let dropped = (
+            state.event_loop.take(),
+            state.host.take(),
+            state.interrupt.take(),
+            state.exception_handler.take(),
+        );
         drop(state);
         drop(dropped);
     }
@@ -190,7 +227,11 @@ impl Driver {
             drop(second);
             return;
         }
-        let Some(host) = self.host(py) else {
+        let chosen = match self.host(py) {
+            Some(host) => host.getattr(py, intern!(py, "call_exception_handler")).ok(),
+            None => self.exception_handler(py),
+        };
+        let Some(chosen) = chosen else {
             return error.write_unraisable(py, Some(handler));
         };
         let context = PyDict::new(py);
@@ -199,34 +240,21 @@ impl Driver {
             .and_then(|()| context.set_item("exception", error.value(py)))
             .and_then(|()| context.set_item("websocket", ws))
             .and_then(|()| context.set_item("handler", handler))
-            .and_then(|()| host.call_method1(py, "call_exception_handler", (context,)));
-        if told.is_err() {
+            .and_then(|()| chosen.call1(py, (context,)));
+        if let Err(another) = told {
             error.write_unraisable(py, Some(handler));
+            another.write_unraisable(py, Some(chosen.bind(py)));
         }
     }
 
-    /// Has a coroutine that a handler returned run as a task, after those that the socket's
-    /// handlers returned before.
-    pub(crate) fn adopt(
-        &self,
-        py: Python<'_>,
-        coroutine: &Bound<'_, PyAny>,
-        ws: &Bound<'_, PyAny>,
-        handler: &Bound<'_, PyAny>,
-    ) {
-        let adopted = match self.host(py) {
-            Some(host) => python::chain_task(py).and_then(|chain| {
-                chain.call1((host, ws, handler, coroutine))?;
-                Ok(())
-            }),
-            None => coroutine.call_method0("close").and_then(|_| {
-                let text = "an async def handler needs a running asyncio loop";
-                Err(PyRuntimeError::new_err(text))
-            }),
-        };
-        if let Err(error) = adopted {
-            self.report(py, error, ws, handler);
-        }
+    /// What is called instead of `sys.unraisablehook`.
+    pub(crate) fn exception_handler(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.state().exception_handler.as_ref().map(|handler| handler.clone_ref(py))
+    }
+
+    pub(crate) fn set_exception_handler(&self, handler: Option<Py<PyAny>>) {
+        let old = std::mem::replace(&mut self.state().exception_handler, handler);
+        drop(old);
     }
 
     /// For the garbage collector: what the loop's owner refers to through this.
@@ -236,7 +264,7 @@ impl Driver {
             visit.call(&host.event_loop)?;
             visit.call(&host.flush)?;
         }
-        Ok(())
+        visit.call(&state.exception_handler)
     }
 
     /// A panic cannot leave half a state behind: each hold is a few moves.

@@ -1,4 +1,4 @@
-//! The events of the DOM that a socket fires.
+//! The events of the DOM, and those of them that a socket fires.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit, intern};
+use rustix::time::ClockId;
 
 /// Characters of a payload that `repr` shows.
 const SHOWN: usize = 80;
@@ -16,6 +17,10 @@ const PREVENTED: u8 = 4;
 const STOPPED: u8 = 8;
 const DISPATCHING: u8 = 16;
 const TRUSTED: u8 = 32;
+/// No pass follows the one that is under way.
+const STAYS: u8 = 64;
+/// The listener that is being called has promised not to prevent the default.
+const PASSIVE: u8 = 128;
 
 /// The type of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,17 +56,27 @@ impl From<&str> for Name {
     }
 }
 
-/// Something that happened to a socket; the base of the other events.
+/// Something that happened to a target; the base of the other events.
 #[pyclass(frozen, subclass, weakref, module = "tightwire")]
 pub(crate) struct Event {
     name: Name,
     target: Mutex<Option<Py<PyAny>>>,
     flags: AtomicU8,
+    /// When it was made, in milliseconds of the clock that `time.monotonic` reads.
+    time_stamp: f64,
+}
+
+/// Milliseconds of the monotonic clock.
+fn now() -> f64 {
+    let now = rustix::time::clock_gettime(ClockId::Monotonic);
+    #[expect(clippy::cast_precision_loss, reason = "exact for the next 285 years")]
+    let (seconds, nanoseconds) = (now.tv_sec as f64, now.tv_nsec as f64);
+    seconds * 1e3 + nanoseconds / 1e6
 }
 
 impl Event {
     fn new_with(name: Name, flags: u8) -> Self {
-        Self { name, target: Mutex::new(None), flags: AtomicU8::new(flags) }
+        Self { name, target: Mutex::new(None), flags: AtomicU8::new(flags), time_stamp: now() }
     }
 
     /// An event that the library fires.
@@ -85,8 +100,29 @@ impl Event {
 
     /// The dispatch is over; whether nobody prevented the default action.
     pub(crate) fn end(&self) -> bool {
-        let flags = self.flags.fetch_and(!(DISPATCHING | STOPPED), Ordering::AcqRel);
+        let flags = self.flags.fetch_and(!(DISPATCHING | STOPPED | STAYS), Ordering::AcqRel);
         flags & PREVENTED == 0
+    }
+
+    /// The application dispatches it, whoever made it.
+    pub(crate) fn distrust(&self) {
+        if !self.has(DISPATCHING) {
+            self.flags.fetch_and(!TRUSTED, Ordering::AcqRel);
+        }
+    }
+
+    /// Whether the next listener to be called is a passive one.
+    pub(crate) fn set_passive(&self, passive: bool) {
+        if passive {
+            self.flags.fetch_or(PASSIVE, Ordering::AcqRel);
+        } else {
+            self.flags.fetch_and(!PASSIVE, Ordering::AcqRel);
+        }
+    }
+
+    /// Whether a pass that has not begun is to be left out.
+    pub(crate) fn stays(&self) -> bool {
+        self.has(STAYS)
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
@@ -100,6 +136,16 @@ impl Event {
 
 #[pymethods]
 impl Event {
+    /// Values of `eventPhase`.
+    #[classattr]
+    const NONE: u8 = 0;
+    #[classattr]
+    const CAPTURING_PHASE: u8 = 1;
+    #[classattr]
+    const AT_TARGET: u8 = 2;
+    #[classattr]
+    const BUBBLING_PHASE: u8 = 3;
+
     #[new]
     #[pyo3(signature = (r#type, *, bubbles = false, cancelable = false))]
     fn new(r#type: &str, bubbles: bool, cancelable: bool) -> Self {
@@ -113,7 +159,7 @@ impl Event {
         self.name.to_py(py)
     }
 
-    /// The socket that it was dispatched on.
+    /// What it was dispatched on.
     #[getter]
     fn target(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         let target = self.target.lock().unwrap_or_else(PoisonError::into_inner);
@@ -126,10 +172,28 @@ impl Event {
         if self.has(DISPATCHING) { self.target(py) } else { None }
     }
 
-    /// 2 (at the target) while the event is dispatched, else 0.
+    /// `AT_TARGET` while the event is dispatched, else `NONE`.
     #[getter(eventPhase)]
     fn event_phase(&self) -> u8 {
-        if self.has(DISPATCHING) { 2 } else { 0 }
+        if self.has(DISPATCHING) { Self::AT_TARGET } else { Self::NONE }
+    }
+
+    /// The target while it is dispatched, as the only element.
+    #[pyo3(name = "composedPath")]
+    fn composed_path(&self, py: Python<'_>) -> Vec<Py<PyAny>> {
+        self.current_target(py).into_iter().collect()
+    }
+
+    /// Always false: there are no shadow trees here.
+    #[getter]
+    fn composed(&self) -> bool {
+        false
+    }
+
+    /// When it was made: milliseconds of the clock that `time.monotonic` reads.
+    #[getter(timeStamp)]
+    fn time_stamp(&self) -> f64 {
+        self.time_stamp
     }
 
     /// As it was made; of no effect here.
@@ -159,7 +223,7 @@ impl Event {
     /// Makes `dispatchEvent` return false, if the event is cancelable.
     #[pyo3(name = "preventDefault")]
     fn prevent_default(&self) {
-        if self.has(CANCELABLE) {
+        if self.has(CANCELABLE) && !self.has(PASSIVE) {
             self.flags.fetch_or(PREVENTED, Ordering::AcqRel);
         }
     }
@@ -167,7 +231,13 @@ impl Event {
     /// Keeps the listeners that have not been called yet from being called.
     #[pyo3(name = "stopImmediatePropagation")]
     fn stop_immediate_propagation(&self) {
-        self.flags.fetch_or(STOPPED, Ordering::AcqRel);
+        self.flags.fetch_or(STOPPED | STAYS, Ordering::AcqRel);
+    }
+
+    /// Called in a listener with `capture`, keeps those without from being called.
+    #[pyo3(name = "stopPropagation")]
+    fn stop_propagation(&self) {
+        self.flags.fetch_or(STAYS, Ordering::AcqRel);
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {

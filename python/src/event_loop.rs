@@ -1,33 +1,42 @@
-//! The Python object that owns a core loop and is driven by an asyncio loop or by `run()`.
+//! The Python object that owns a core loop and is driven by another loop, by `run`, or by hand.
 
 use std::os::fd::AsRawFd;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use pyo3::types::PyCFunction;
+use pyo3::types::{PyCFunction, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 use tightwire::{Context, EventLoop};
 
+use crate::current::{self, lend};
 use crate::driver::Driver;
 use crate::error::raise;
+use crate::options::duration;
 use crate::python;
 use crate::socket::WebSocket;
+use crate::timer::Timer;
 
-/// Owns a core loop: when this object goes, its sockets are closed. Internal; `tightwire._loops`
-/// keeps one for each asyncio loop and for each thread that calls `run()`.
-#[pyclass(frozen, weakref, module = "tightwire._native")]
-pub(crate) struct Loop {
+/// Owns a core loop: when this object goes, its sockets are closed. The base of `tightwire.Loop`;
+/// `tightwire._loops` keeps one for each asyncio loop and for each thread that calls `run()`.
+#[pyclass(frozen, subclass, weakref, module = "tightwire._native")]
+pub(crate) struct BaseLoop {
     driver: Arc<Driver>,
-    /// `run` was called.
-    driven: AtomicBool,
     /// What is to live as long as this.
     kept: Mutex<Option<Py<PyAny>>>,
 }
 
-impl Loop {
+/// `run` is at work, until this goes.
+struct Running<'a>(&'a Driver);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.end_running();
+    }
+}
+
+impl BaseLoop {
     pub(crate) fn driver(&self) -> &Arc<Driver> {
         &self.driver
     }
@@ -39,13 +48,19 @@ impl Loop {
         act: impl FnOnce(&mut Context<'_>) -> R,
     ) -> PyResult<R> {
         self.driver.with(py, act).ok_or_else(|| {
-            PyRuntimeError::new_err("the loop of this thread cannot take new sockets here")
+            let text = if self.driver.is_gone() {
+                "loop: it is closed"
+            } else if self.driver.is_own_thread() {
+                "the loop of this thread cannot take new sockets here"
+            } else {
+                "loop: it belongs to another thread; make the socket there, with Loop.call"
+            };
+            PyRuntimeError::new_err(text)
         })
     }
 
     /// One turn without waiting: whether nothing is left afterwards, and what went wrong.
     fn turn_once(&self, py: Python<'_>) -> (bool, PyResult<()>) {
-        self.driver.own();
         let Some(mut event_loop) = self.driver.checkout() else { return (false, Ok(())) };
         let turned = event_loop.turn(Some(Duration::ZERO));
         let idle = event_loop.is_idle();
@@ -53,66 +68,24 @@ impl Loop {
         let turned = turned.map_err(|error| raise(py, &error));
         (idle, self.driver.take_interrupt().and(turned))
     }
-}
 
-#[pymethods]
-impl Loop {
-    /// `host`: the asyncio loop that will call `turn`; `None` for `run`.
-    #[new]
-    #[pyo3(signature = (host = None))]
-    fn new(py: Python<'_>, host: Option<Py<PyAny>>) -> PyResult<Self> {
-        let event_loop = EventLoop::new().map_err(|error| raise(py, &error))?;
-        let driver = Arc::new(Driver::new(event_loop));
-        if let Some(host) = host {
-            // Weak, so that nothing but the host's own reference keeps this object alive.
-            let weak = Arc::downgrade(&driver);
-            let flush = PyCFunction::new_closure(py, Some(c"flush"), None, move |_, _| {
-                if let Some(driver) = weak.upgrade() {
-                    driver.flush();
-                }
-            })?;
-            driver.set_host(host, flush.into_any().unbind());
-        }
-        Ok(Self { driver, driven: AtomicBool::new(false), kept: Mutex::new(None) })
-    }
-
-    /// The descriptor that is readable whenever `turn` has work.
-    fn fileno(&self) -> PyResult<i32> {
-        let Some(event_loop) = self.driver.checkout() else {
-            return Err(PyRuntimeError::new_err("the loop is at work"));
+    /// Turns until `is_over`, or somebody stops it. The interpreter lock is given up while there is
+    /// nothing to do.
+    fn run_until(&self, py: Python<'_>, is_over: impl Fn(&EventLoop) -> bool) -> PyResult<()> {
+        let at_work = || {
+            let text = "run() is at work already: do not call it in an event handler";
+            PyRuntimeError::new_err(text)
         };
-        let fd = event_loop.as_raw_fd();
-        self.driver.checkin(event_loop);
-        Ok(fd)
-    }
-
-    /// Does what there is to do, without waiting. All handlers run in here.
-    fn turn(slf: &Bound<'_, Self>) -> PyResult<()> {
-        let py = slf.py();
-        let (idle, turned) = slf.get().turn_once(py);
-        if idle {
-            python::release_loop(py)?.call1((slf,))?;
+        if !self.driver.start_running() {
+            return Err(at_work());
         }
-        turned
-    }
-
-    /// Turns until nothing is left or, if given, `ws` is closed or, with `opening`, not connecting any
-    /// more. The interpreter lock is given up while there is nothing to do.
-    #[pyo3(signature = (ws = None, opening = false))]
-    fn run(
-        &self,
-        py: Python<'_>,
-        ws: Option<&Bound<'_, WebSocket>>,
-        opening: bool,
-    ) -> PyResult<()> {
-        let is_over = |ws: &WebSocket| ws.is_closed() || opening && !ws.is_connecting();
-        self.driven.store(true, Ordering::Relaxed);
+        let _running = Running(&self.driver);
+        self.driver.own();
         loop {
             let Some(mut event_loop) = self.driver.checkout() else {
-                let text = "run() is at work already: do not call it in an event handler";
-                return Err(PyRuntimeError::new_err(text));
+                return if self.driver.is_gone() { Ok(()) } else { Err(at_work()) };
             };
-            if event_loop.is_idle() || ws.is_some_and(|ws| is_over(ws.get())) {
+            if is_over(&event_loop) || event_loop.take_stop() {
                 self.driver.checkin(event_loop);
                 return Ok(());
             }
@@ -129,16 +102,175 @@ impl Loop {
         }
     }
 
+    /// Calls a function of the application in the loop; what it raises is reported.
+    fn job(
+        &self,
+        function: Py<PyAny>,
+        args: Py<PyTuple>,
+    ) -> impl Fn(&mut Context<'_>) + Send + 'static {
+        // Weak, as the loop itself will own the job.
+        let weak = Arc::downgrade(&self.driver);
+        move |context: &mut Context<'_>| {
+            let Some(driver) = weak.upgrade() else { return };
+            Python::attach(|py| {
+                let function = function.bind(py);
+                if let Err(error) = lend(&driver, context, || function.call1(args.bind(py))) {
+                    driver.report(py, error, py.None().bind(py), function);
+                }
+            });
+        }
+    }
+}
+
+#[pymethods]
+impl BaseLoop {
+    /// `_host`: the asyncio loop, or what is like one, that will call `_turn`.
+    #[new]
+    #[pyo3(signature = (_host = None))]
+    fn new(py: Python<'_>, _host: Option<Py<PyAny>>) -> PyResult<Self> {
+        let event_loop = EventLoop::new().map_err(|error| raise(py, &error))?;
+        let driver = Arc::new(Driver::new(event_loop));
+        if let Some(host) = _host {
+            // Weak, so that nothing but the host's own reference keeps this object alive.
+            let weak = Arc::downgrade(&driver);
+            let flush = PyCFunction::new_closure(py, Some(c"flush"), None, move |_, _| {
+                if let Some(driver) = weak.upgrade() {
+                    driver.flush();
+                }
+            })?;
+            driver.set_host(host, flush.into_any().unbind());
+        }
+        Ok(Self { driver, kept: Mutex::new(None) })
+    }
+
+    /// The descriptor that is readable whenever `dispatch` has work.
+    fn fileno(&self) -> PyResult<i32> {
+        let Some(event_loop) = self.driver.checkout() else {
+            return Err(PyRuntimeError::new_err("the loop is closed, or at work"));
+        };
+        let fd = event_loop.as_raw_fd();
+        self.driver.checkin(event_loop);
+        Ok(fd)
+    }
+
+    /// Does what there is to do, without waiting. All handlers run in here.
+    fn dispatch(&self, py: Python<'_>) -> PyResult<()> {
+        if !self.driver.is_running() {
+            self.driver.own();
+        }
+        self.turn_once(py).1
+    }
+
+    /// Drives the loop until nothing is left, or `stop` is called.
+    fn run(&self, py: Python<'_>) -> PyResult<()> {
+        self.run_until(py, EventLoop::is_idle)
+    }
+
+    /// Has `run` return. Any thread.
+    fn stop(&self) {
+        self.driver.handle().stop();
+    }
+
+    /// Has `callback(*args)` called by the loop. Any thread.
+    #[pyo3(signature = (callback, *args))]
+    fn call_soon_threadsafe(&self, callback: Py<PyAny>, args: Py<PyTuple>) -> PyResult<()> {
+        let job = self.job(callback, args);
+        match self.driver.handle().post(Box::new(job)) {
+            true => Ok(()),
+            false => Err(PyRuntimeError::new_err("the loop is closed")),
+        }
+    }
+
+    /// Has `callback(*args)` called by the loop after `seconds`.
+    #[pyo3(signature = (seconds, callback, *args))]
+    fn call_later(
+        &self,
+        py: Python<'_>,
+        seconds: f64,
+        callback: Py<PyAny>,
+        args: Py<PyTuple>,
+    ) -> PyResult<Timer> {
+        let after = match seconds {
+            0.0 => Duration::ZERO,
+            _ => duration("seconds", Some(seconds))?.unwrap_or_default(),
+        };
+        let job = Box::new(self.job(callback, args));
+        let id = self.with(py, |context| context.set_timer(after, None, job))?;
+        Ok(Timer::new(&self.driver, id))
+    }
+
+    /// Called with a dict of `message`, `exception`, `websocket` and `handler` for each exception
+    /// that a handler raises; `None`: `sys.unraisablehook` is.
+    #[getter]
+    fn exception_handler(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.driver.exception_handler(py)
+    }
+
+    #[setter]
+    fn set_exception_handler(&self, handler: Option<Py<PyAny>>) {
+        self.driver.set_exception_handler(handler);
+    }
+
+    /// Whether there is neither a socket nor a server nor an event that is owed.
+    #[getter]
+    fn idle(&self) -> bool {
+        if let Some(idle) = current::borrow(&self.driver, |context| context.is_idle()) {
+            return idle;
+        }
+        let Some(event_loop) = self.driver.checkout() else { return self.driver.is_gone() };
+        let idle = event_loop.is_idle();
+        self.driver.checkin(event_loop);
+        idle
+    }
+
+    /// Whether `run` is at work.
+    #[getter]
+    fn running(&self) -> bool {
+        self.driver.is_running()
+    }
+
+    /// A turn for a host, which lets the loop go when nothing is left.
+    fn _turn(slf: &Bound<'_, Self>) -> PyResult<()> {
+        let py = slf.py();
+        slf.get().driver.own();
+        let (idle, turned) = slf.get().turn_once(py);
+        if idle {
+            python::release_loop(py)?.call1((slf,))?;
+        }
+        turned
+    }
+
+    /// `run`, until `ws` is closed or, with `opening`, not connecting any more.
+    #[pyo3(signature = (ws, opening = false))]
+    fn _run_socket(
+        &self,
+        py: Python<'_>,
+        ws: &Bound<'_, WebSocket>,
+        opening: bool,
+    ) -> PyResult<()> {
+        let ws = ws.get();
+        let is_over = || ws.is_closed() || opening && !ws.is_connecting();
+        self.run_until(py, |event_loop| event_loop.is_idle() || is_over())
+    }
+
+    /// `run`, also while there is nothing to do.
+    fn _run_until_stopped(&self, py: Python<'_>) -> PyResult<()> {
+        self.run_until(py, |_| false)
+    }
+
     /// Stops listening and closes every connection with 1001; the turns that follow wait for it.
-    fn go_away(&self) {
+    fn _go_away(&self) {
         if let Some(mut event_loop) = self.driver.checkout() {
             event_loop.go_away();
             self.driver.checkin(event_loop);
         }
     }
 
-    /// `go_away`, and turns for up to `grace` seconds; then every socket is closed.
-    fn shutdown(&self, py: Python<'_>, grace: f64) -> PyResult<()> {
+    /// `_go_away`, and turns for up to `grace` seconds.
+    fn _shutdown(&self, py: Python<'_>, grace: f64) -> PyResult<()> {
+        if !self.driver.is_running() {
+            self.driver.own();
+        }
         let Some(mut event_loop) = self.driver.checkout() else { return Ok(()) };
         let ended = event_loop.shutdown(Duration::try_from_secs_f64(grace).unwrap_or_default());
         self.driver.checkin(event_loop);
@@ -146,27 +278,24 @@ impl Loop {
     }
 
     /// Closes every socket without a word. No handler runs.
-    fn abandon(&self) {
+    fn _abandon(&self) {
         self.driver.tear_down();
     }
 
-    /// Whether there is neither a socket nor a server nor an event that is owed.
+    /// Whether this is the thread that drives it.
     #[getter]
-    fn idle(&self) -> bool {
-        let Some(event_loop) = self.driver.checkout() else { return self.driver.is_gone() };
-        let idle = event_loop.is_idle();
-        self.driver.checkin(event_loop);
-        idle
+    fn _own_thread(&self) -> bool {
+        self.driver.is_own_thread()
     }
 
-    /// Whether `run` was ever called.
+    /// Whether anybody ever drove it.
     #[getter]
-    fn driven(&self) -> bool {
-        self.driven.load(Ordering::Relaxed)
+    fn _driven(&self) -> bool {
+        self.driver.is_driven()
     }
 
     /// Has `object` live as long as this.
-    fn keep(&self, object: Py<PyAny>) {
+    fn _keep(&self, object: Py<PyAny>) {
         let old = self.kept.lock().unwrap_or_else(PoisonError::into_inner).replace(object);
         drop(old);
     }
@@ -185,7 +314,7 @@ impl Loop {
     }
 }
 
-impl Drop for Loop {
+impl Drop for BaseLoop {
     fn drop(&mut self) {
         self.driver.tear_down();
     }

@@ -7,55 +7,70 @@ use tightwire::{
     CloseEvent, ConnId, Context, Error, Handler, Headers, Message, Opening, Phase, Socket,
 };
 
+use crate::anchor::Anchor;
 use crate::connection::Connection;
 use crate::current::lend;
+use crate::dispatch::call;
 use crate::driver::Driver;
 use crate::python;
 use crate::socket::WebSocket;
 
-/// The callbacks of one client. Keeps its socket alive as long as the core has the connection.
+/// The callbacks of one client.
 pub(crate) struct ClientHandler {
-    pub(crate) ws: Py<WebSocket>,
+    pub(crate) anchor: Arc<Anchor>,
     /// Wants to know of the cookies that the server sets.
     pub(crate) jar: Option<Py<PyAny>>,
 }
 
 impl ClientHandler {
     /// Gives the fields of the server's answer to the jar.
-    fn keep_cookies(&self, py: Python<'_>, headers: &Headers) {
-        let (Some(jar), Some(connection)) = (&self.jar, self.ws.get().connection()) else { return };
+    fn keep_cookies(&self, socket: &Bound<'_, WebSocket>, headers: &Headers) {
+        let py = socket.py();
+        let (Some(jar), Some(connection)) = (&self.jar, socket.get().connection()) else { return };
         let fields: Vec<(&str, &str)> = headers.iter().collect();
         let stored = python::store_cookies(py)
             .and_then(|store| store.call1((jar, connection.remote().url(), fields)));
         if let Err(error) = stored {
-            connection.driver().report(py, error, self.ws.bind(py).as_any(), jar.bind(py));
+            connection.driver().report(py, error, socket.as_any(), jar.bind(py));
         }
+    }
+}
+
+impl Drop for ClientHandler {
+    /// No event can come any more.
+    fn drop(&mut self) {
+        self.anchor.release();
     }
 }
 
 impl Handler for ClientHandler {
     fn on_open(&mut self, ws: &mut Socket<'_>, opening: &Opening<'_>) {
         Python::attach(|py| {
-            self.keep_cookies(py, opening.headers);
-            let socket = self.ws.bind(py);
+            let Some(socket) = self.anchor.socket(py) else { return };
+            self.keep_cookies(&socket, opening.headers);
             if let Some(connection) = socket.get().connection() {
-                lend(connection.driver(), &mut ws.context(), || WebSocket::fire_open(socket));
+                lend(connection.driver(), &mut ws.context(), || WebSocket::fire_open(&socket));
             }
         });
     }
 
     fn on_message(&mut self, ws: &mut Socket<'_>, message: Message<'_>) {
-        Python::attach(|py| deliver(ws, self.ws.bind(py), message));
+        Python::attach(|py| {
+            if let Some(socket) = self.anchor.socket(py) {
+                deliver(ws, &socket, message);
+            }
+        });
     }
 
     fn on_close(&mut self, context: &mut Context<'_>, _: ConnId, close: &CloseEvent) {
         Python::attach(|py| {
+            let Some(socket) = self.anchor.socket(py) else { return };
             // A proxy's answer sets none.
             let error = close.error.as_ref().filter(|error| error.phase() == Phase::Upgrade);
             if let Some(reply) = error.and_then(Error::http) {
-                self.keep_cookies(py, &reply.headers);
+                self.keep_cookies(&socket, &reply.headers);
             }
-            bury(context, self.ws.bind(py), close);
+            bury(context, &socket, close);
         });
     }
 }
@@ -114,14 +129,14 @@ pub(crate) struct ServerHandler {
 impl Handler for ServerHandler {
     fn on_open(&mut self, ws: &mut Socket<'_>, _: &Opening<'_>) {
         Python::attach(|py| {
-            let connection = Connection::new(py, &self.driver, ws.remote(), true);
+            let connection = Connection::new(py, &self.driver, ws.remote(), None);
             let Ok(socket) = Bound::new(py, WebSocket::of(connection)) else {
                 return ws.abort();
             };
             ws.set_tag(self.accepted.insert(socket.clone().unbind()));
             let handler = self.handler.bind(py);
             let handled = lend(&self.driver, &mut ws.context(), || {
-                WebSocket::call(&socket, handler, socket.as_any())
+                call(socket.as_super(), handler, socket.as_any()).unwrap_or(false)
             });
             if !handled {
                 // 1011 is legal, and a connection that is closing already may ignore it.

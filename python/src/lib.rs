@@ -4,6 +4,7 @@
 //! of ours is held, and nothing of the core is borrowed but through `current`, while Python code
 //! runs; so every method may be called from every handler.
 
+mod anchor;
 mod arguments;
 mod auth;
 mod backoff;
@@ -16,22 +17,29 @@ mod driver;
 mod error;
 mod event;
 mod event_loop;
+mod event_target;
+mod following;
 mod handler;
+mod lifetime;
 mod listeners;
 mod options;
 mod python;
 mod server;
 mod socket;
 mod ssl_context;
+mod timer;
 mod tls;
 
 use pyo3::prelude::*;
+use pyo3::types::PyType;
 
 /// Names of the standard, and how Python spells them.
-const ALIASES: [(&str, &str); 6] = [
+const SOCKET_ALIASES: [(&str, &str); 3] = [
     ("readyState", "ready_state"),
     ("bufferedAmount", "buffered_amount"),
     ("binaryType", "binary_type"),
+];
+const TARGET_ALIASES: [(&str, &str); 3] = [
     ("addEventListener", "add_event_listener"),
     ("removeEventListener", "remove_event_listener"),
     ("dispatchEvent", "dispatch_event"),
@@ -39,21 +47,25 @@ const ALIASES: [(&str, &str); 6] = [
 
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<event_target::EventTarget>()?;
     module.add_class::<event::Event>()?;
     module.add_class::<event::MessageEvent>()?;
     module.add_class::<event::CloseEvent>()?;
     module.add_class::<event::ErrorEvent>()?;
     module.add_class::<auth::Auth>()?;
     module.add_class::<backoff::Backoff>()?;
-    module.add_class::<event_loop::Loop>()?;
+    module.add_class::<event_loop::BaseLoop>()?;
     module.add_class::<server::Server>()?;
     module.add_class::<socket::WebSocket>()?;
+    module.add_class::<timer::Timer>()?;
     module.add_class::<tls::Tls>()?;
     module.add_function(wrap_pyfunction!(server::serve, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    let class = module.py().get_type::<socket::WebSocket>();
-    for (name, alias) in ALIASES {
-        class.setattr(alias, class.getattr(name)?)?;
-    }
-    Ok(())
+    let py = module.py();
+    alias(&py.get_type::<event_target::EventTarget>(), &TARGET_ALIASES)?;
+    alias(&py.get_type::<socket::WebSocket>(), &SOCKET_ALIASES)
+}
+
+fn alias(class: &Bound<'_, PyType>, names: &[(&str, &str)]) -> PyResult<()> {
+    names.iter().try_for_each(|(name, alias)| class.setattr(alias, class.getattr(name)?))
 }

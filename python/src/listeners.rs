@@ -1,4 +1,4 @@
-//! The event listeners of a socket, as the DOM keeps them.
+//! The event listeners of a target, as the DOM keeps them.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 
 use crate::event::Name;
+use crate::following::Following;
 
 /// Listeners in the order of their registration. No lock is held while Python code runs.
 #[derive(Default)]
@@ -17,17 +18,26 @@ struct List {
     last_id: u64,
 }
 
-struct Listener {
-    id: u64,
-    name: Name,
-    callback: Py<PyAny>,
-    capture: bool,
-    once: bool,
+/// How a listener is registered.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Manner {
+    pub(crate) capture: bool,
+    pub(crate) once: bool,
+    pub(crate) passive: bool,
     /// It is the value of `onopen` and the like.
     attribute: bool,
 }
 
-/// Those that a dispatch calls: who comes later waits for the next event.
+struct Listener {
+    id: u64,
+    name: Name,
+    callback: Py<PyAny>,
+    manner: Manner,
+    /// Has it removed when a signal is aborted.
+    following: Option<Following>,
+}
+
+/// Those that a pass of a dispatch calls: who comes later waits for the next one.
 pub(crate) struct Snapshot {
     first: Option<u64>,
     rest: Vec<u64>,
@@ -39,19 +49,43 @@ impl Snapshot {
     }
 }
 
+/// What is called for an event.
+pub(crate) struct Call {
+    pub(crate) callback: Py<PyAny>,
+    pub(crate) passive: bool,
+    /// Of a listener for one event, which is gone now.
+    _following: Option<Following>,
+}
+
 impl Listeners {
-    /// Adds a listener, unless there is one with the same name, callback and `capture`.
+    /// Adds a listener and names it, unless there is one with the same name, callback and `capture`.
     pub(crate) fn add(
         &self,
         name: Name,
         callback: &Bound<'_, PyAny>,
-        capture: bool,
-        once: bool,
-    ) -> PyResult<()> {
-        if self.find(&name, callback, capture)?.is_none() {
-            self.list().push(name, callback.clone().unbind(), capture, once, false);
+        manner: Manner,
+    ) -> PyResult<Option<u64>> {
+        if self.find(&name, callback, manner.capture)?.is_some() {
+            return Ok(None);
         }
-        Ok(())
+        Ok(Some(self.list().push(name, callback.clone().unbind(), manner)))
+    }
+
+    /// Adds a listener of the library's own, for one event.
+    pub(crate) fn add_inner(&self, name: Name, callback: Py<PyAny>) -> u64 {
+        self.list().push(name, callback, Manner { once: true, ..Manner::default() })
+    }
+
+    /// Ties a listener to a signal. If it is gone already, so is what ties it.
+    pub(crate) fn tie(&self, id: u64, following: Following) {
+        let mut list = self.list();
+        let entry = list.entries.iter_mut().find(|entry| entry.id == id);
+        let left = match entry {
+            Some(entry) => entry.following.replace(following),
+            None => Some(following),
+        };
+        drop(list);
+        drop(left);
     }
 
     /// Removes the listener with this name, callback and `capture`, if there is one.
@@ -62,16 +96,21 @@ impl Listeners {
         capture: bool,
     ) -> PyResult<()> {
         if let Some(id) = self.find(name, callback, capture)? {
-            let removed = self.list().remove(id);
-            drop(removed);
+            self.remove_id(id);
         }
         Ok(())
+    }
+
+    pub(crate) fn remove_id(&self, id: u64) {
+        let removed = self.list().remove(id);
+        drop(removed);
     }
 
     /// The value of `onopen` and the like.
     pub(crate) fn attribute(&self, py: Python<'_>, name: &Name) -> Option<Py<PyAny>> {
         let list = self.list();
-        let listener = list.entries.iter().find(|entry| entry.attribute && entry.name == *name)?;
+        let mut entries = list.entries.iter();
+        let listener = entries.find(|entry| entry.manner.attribute && entry.name == *name)?;
         Some(listener.callback.clone_ref(py))
     }
 
@@ -79,39 +118,59 @@ impl Listeners {
     /// place up.
     pub(crate) fn set_attribute(&self, name: Name, callback: Option<Py<PyAny>>) {
         let mut list = self.list();
-        let entry = list.entries.iter_mut().find(|entry| entry.attribute && entry.name == name);
+        let mut entries = list.entries.iter_mut();
+        let entry = entries.find(|entry| entry.manner.attribute && entry.name == name);
         let old = match (entry, callback) {
-            (Some(entry), Some(callback)) => Some(std::mem::replace(&mut entry.callback, callback)),
+            (Some(entry), Some(callback)) => {
+                (Some(std::mem::replace(&mut entry.callback, callback)), None)
+            }
             (Some(entry), None) => {
                 let id = entry.id;
-                list.remove(id)
+                (None, list.remove(id))
             }
             (None, Some(callback)) => {
-                list.push(name, callback, false, false, true);
-                None
+                let manner = Manner { attribute: true, ..Manner::default() };
+                list.push(name, callback, manner);
+                (None, None)
             }
-            (None, None) => None,
+            (None, None) => (None, None),
         };
         drop(list);
         drop(old);
     }
 
-    pub(crate) fn snapshot(&self, name: &Name) -> Snapshot {
+    /// Those for the pass that is for `capture`.
+    pub(crate) fn snapshot(&self, name: &Name, capture: bool) -> Snapshot {
         let list = self.list();
-        let mut ids = list.entries.iter().filter(|entry| entry.name == *name).map(|entry| entry.id);
+        let fitting = |entry: &&Listener| entry.manner.capture == capture && entry.name == *name;
+        let mut ids = list.entries.iter().filter(fitting).map(|entry| entry.id);
         Snapshot { first: ids.next(), rest: ids.collect() }
     }
 
-    /// The callback of a listener that is still there. One for a single event is removed.
-    pub(crate) fn take(&self, py: Python<'_>, id: u64) -> Option<Py<PyAny>> {
+    /// Whether there is one for any of these events.
+    pub(crate) fn listen_to(&self, names: &[Name]) -> bool {
+        self.list().entries.iter().any(|entry| names.contains(&entry.name))
+    }
+
+    /// What to call for a listener that is still there. One for a single event is removed.
+    pub(crate) fn take(&self, py: Python<'_>, id: u64) -> Option<Call> {
         let mut list = self.list();
         let entry = list.entries.iter().find(|entry| entry.id == id)?;
-        if entry.once { list.remove(id) } else { Some(entry.callback.clone_ref(py)) }
+        let passive = entry.manner.passive;
+        if !entry.manner.once {
+            let callback = entry.callback.clone_ref(py);
+            return Some(Call { callback, passive, _following: None });
+        }
+        let Listener { callback, following, .. } = list.remove(id)?;
+        Some(Call { callback, passive, _following: following })
     }
 
     pub(crate) fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         let Ok(list) = self.0.try_lock() else { return Ok(()) };
-        list.entries.iter().try_for_each(|entry| visit.call(&entry.callback))
+        list.entries.iter().try_for_each(|entry| {
+            visit.call(&entry.callback)?;
+            entry.following.iter().try_for_each(|following| following.traverse(&visit))
+        })
     }
 
     pub(crate) fn clear(&self) {
@@ -127,11 +186,14 @@ impl Listeners {
         capture: bool,
     ) -> PyResult<Option<u64>> {
         let py = callback.py();
+        let alike = |entry: &&Listener| {
+            !entry.manner.attribute && entry.manner.capture == capture && entry.name == *name
+        };
         let candidates: Vec<(u64, Py<PyAny>)> = self
             .list()
             .entries
             .iter()
-            .filter(|entry| !entry.attribute && entry.capture == capture && entry.name == *name)
+            .filter(alike)
             .map(|entry| (entry.id, entry.callback.clone_ref(py)))
             .collect();
         for (id, candidate) in candidates {
@@ -148,21 +210,15 @@ impl Listeners {
 }
 
 impl List {
-    fn push(
-        &mut self,
-        name: Name,
-        callback: Py<PyAny>,
-        capture: bool,
-        once: bool,
-        attribute: bool,
-    ) {
+    fn push(&mut self, name: Name, callback: Py<PyAny>, manner: Manner) -> u64 {
         self.last_id += 1;
         let id = self.last_id;
-        self.entries.push(Listener { id, name, callback, capture, once, attribute });
+        self.entries.push(Listener { id, name, callback, manner, following: None });
+        id
     }
 
-    fn remove(&mut self, id: u64) -> Option<Py<PyAny>> {
+    fn remove(&mut self, id: u64) -> Option<Listener> {
         let index = self.entries.iter().position(|entry| entry.id == id)?;
-        Some(self.entries.remove(index).callback)
+        Some(self.entries.remove(index))
     }
 }

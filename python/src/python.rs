@@ -29,7 +29,19 @@ pub(crate) fn opened(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     FUNCTION.import(py, LOOPS, "opened")
 }
 
-/// `decorator(ws, type)`: what `@ws.on(type)` is.
+/// `report(target, handler, error)`: says what a listener of anything but a socket raised.
+pub(crate) fn report(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    FUNCTION.import(py, LOOPS, "report")
+}
+
+/// `AbortSignal`.
+pub(crate) fn abort_signal_class(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    CLASS.import(py, "tightwire._abort", "AbortSignal")
+}
+
+/// `decorator(target, type)`: what `@target.on(type)` is.
 pub(crate) fn decorator(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     FUNCTION.import(py, LOOPS, "decorator")

@@ -10,7 +10,7 @@ use tightwire::{ServerId, ServerOptions, ServerTls};
 use crate::convert::Payload;
 use crate::driver::Driver;
 use crate::error::{describe, raise};
-use crate::event_loop::Loop;
+use crate::event_loop::BaseLoop;
 use crate::handler::{Accepted, ServerHandler};
 use crate::options::{self, Heartbeat, Limits, Times};
 use crate::python;
@@ -159,7 +159,7 @@ pub(crate) fn serve(
         server = server.max_connections(count);
     }
     let current = python::current_loop(py)?.call1((r#loop,))?;
-    let current = current.cast::<Loop>()?.get();
+    let current = current.cast::<BaseLoop>()?.get();
     let driver = Arc::clone(current.driver());
     let accepted = Arc::new(Accepted::default());
     let handler = ServerHandler {

@@ -3,21 +3,22 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 use tightwire::proto::close::check_close;
 use tightwire::{CloseError, Loss, ReadyState, SendError};
 
-use crate::arguments::{close_code, listener_options};
+use crate::arguments::close_code;
 use crate::client::{self, Keywords};
-use crate::connection::{Connection, Sent};
+use crate::connection::{Connection, Pause, Sent};
 use crate::convert::{Payload, text_of};
 use crate::error::{named, syntax};
-use crate::event::{Event, Name};
-use crate::event_loop::Loop;
-use crate::listeners::Listeners;
+use crate::event::Name;
+use crate::event_loop::BaseLoop;
+use crate::event_target::EventTarget;
+use crate::following::{Following, signal_of};
 use crate::options::{self, Heartbeat, Limits, Times};
 use crate::python;
 
@@ -25,32 +26,37 @@ use crate::python;
 const BINARY_TYPES: [&str; 2] = ["blob", "arraybuffer"];
 
 /// A WebSocket, as in a browser.
-#[pyclass(frozen, subclass, weakref, module = "tightwire")]
+#[pyclass(frozen, subclass, extends = EventTarget, module = "tightwire")]
 pub(crate) struct WebSocket {
     pub(crate) connection: OnceLock<Connection>,
-    pub(crate) listeners: Listeners,
     binary_type: AtomicU8,
     pub(crate) error: Mutex<Option<Py<PyAny>>>,
     pub(crate) close_event: Mutex<Option<Py<PyAny>>>,
     /// How it ended.
     pub(crate) loss: OnceLock<Loss>,
+    /// The signal that ends the opening handshake.
+    pub(crate) following: Mutex<Option<Following>>,
 }
 
 impl WebSocket {
     fn empty() -> Self {
         Self {
             connection: OnceLock::new(),
-            listeners: Listeners::default(),
             binary_type: AtomicU8::new(0),
             error: Mutex::new(None),
             close_event: Mutex::new(None),
             loss: OnceLock::new(),
+            following: Mutex::new(None),
         }
     }
 
+    fn init(self) -> PyClassInitializer<Self> {
+        PyClassInitializer::from(EventTarget::default()).add_subclass(self)
+    }
+
     /// The socket of a connection that a server accepted.
-    pub(crate) fn of(connection: Connection) -> Self {
-        Self { connection: connection.into(), ..Self::empty() }
+    pub(crate) fn of(connection: Connection) -> PyClassInitializer<Self> {
+        Self { connection: connection.into(), ..Self::empty() }.init()
     }
 
     pub(crate) fn connection(&self) -> Option<&Connection> {
@@ -78,31 +84,34 @@ impl WebSocket {
             .ok_or_else(|| PyRuntimeError::new_err("WebSocket.__init__ was not called, or raised"))
     }
 
-    fn attribute(&self, py: Python<'_>, name: Name) -> Option<Py<PyAny>> {
-        self.listeners.attribute(py, &name)
+    fn attribute(slf: &Bound<'_, Self>, name: Name) -> Option<Py<PyAny>> {
+        slf.as_super().get().listeners.attribute(slf.py(), &name)
     }
 
-    fn set_attribute(&self, name: Name, value: &Bound<'_, PyAny>) {
-        let callback = value.is_callable().then(|| value.clone().unbind());
-        self.listeners.set_attribute(name, callback);
+    fn set_attribute(slf: &Bound<'_, Self>, name: Name, value: &Bound<'_, PyAny>) {
+        slf.as_super().get().set_attribute(name, value);
+        Self::hold_if_needed(slf.as_super());
     }
 }
 
 #[pymethods]
 impl WebSocket {
     #[classattr]
-    const CONNECTING: u8 = ReadyState::Connecting as u8;
+    pub(crate) const CONNECTING: u8 = ReadyState::Connecting as u8;
     #[classattr]
     pub(crate) const OPEN: u8 = ReadyState::Open as u8;
     #[classattr]
-    const CLOSING: u8 = ReadyState::Closing as u8;
+    pub(crate) const CLOSING: u8 = ReadyState::Closing as u8;
     #[classattr]
     const CLOSED: u8 = ReadyState::Closed as u8;
 
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
-    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
-        Self::empty()
+    fn new(
+        _args: &Bound<'_, PyTuple>,
+        _kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyClassInitializer<Self> {
+        Self::empty().init()
     }
 
     #[pyo3(signature = (
@@ -110,7 +119,7 @@ impl WebSocket {
         max_redirects = 0, tls = None, timeout = 10.0, close_timeout = 5.0, linger = 2.0,
         write_timeout = 30.0, heartbeat = (20.0, 20.0),
         limits = None, compression = None, proxy = None, local_address = None, sock = None,
-        r#loop = None
+        signal = None, r#loop = None
     ))]
     #[expect(clippy::too_many_arguments, reason = "the keywords of a constructor")]
     fn __init__(
@@ -133,11 +142,16 @@ impl WebSocket {
         proxy: Option<&Bound<'_, PyAny>>,
         local_address: Option<(String, u16)>,
         sock: Option<&Bound<'_, PyAny>>,
+        signal: Option<&Bound<'_, PyAny>>,
         r#loop: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let py = slf.py();
         if slf.get().connection.get().is_some() {
             return Err(PyRuntimeError::new_err("WebSocket.__init__ was called twice"));
+        }
+        let signal = signal_of(signal)?;
+        if let Some(signal) = &signal {
+            signal.call_method0("throwIfAborted")?;
         }
         let url = text_of(url)?;
         let keywords = Keywords {
@@ -157,7 +171,12 @@ impl WebSocket {
         let tuning = options::tuning(&times, limits, compression)?;
         let client = keywords.options(py, &url, tuning)?;
         let current = python::current_loop(py)?.call1((r#loop,))?;
-        client::connect(slf, &client, jar, current.cast::<Loop>()?.get())
+        client::connect(slf, &client, jar, current.cast::<BaseLoop>()?.get())?;
+        if let Some(signal) = &signal {
+            Self::follow(slf, signal)?;
+        }
+        Self::hold_if_needed(slf.as_super());
+        Ok(())
     }
 
     /// The URL as browsers write it; for a server's socket the one that the client asked for.
@@ -248,46 +267,46 @@ impl WebSocket {
 
     /// Called when the connection is open.
     #[getter]
-    fn onopen(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.attribute(py, Name::Open)
+    fn onopen(slf: &Bound<'_, Self>) -> Option<Py<PyAny>> {
+        Self::attribute(slf, Name::Open)
     }
 
     #[setter]
-    fn set_onopen(&self, value: &Bound<'_, PyAny>) {
-        self.set_attribute(Name::Open, value);
+    fn set_onopen(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) {
+        Self::set_attribute(slf, Name::Open, value);
     }
 
     /// Called for each message.
     #[getter]
-    fn onmessage(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.attribute(py, Name::Message)
+    fn onmessage(slf: &Bound<'_, Self>) -> Option<Py<PyAny>> {
+        Self::attribute(slf, Name::Message)
     }
 
     #[setter]
-    fn set_onmessage(&self, value: &Bound<'_, PyAny>) {
-        self.set_attribute(Name::Message, value);
+    fn set_onmessage(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) {
+        Self::set_attribute(slf, Name::Message, value);
     }
 
     /// Called once, just before `onclose`, if the connection failed.
     #[getter]
-    fn onerror(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.attribute(py, Name::Error)
+    fn onerror(slf: &Bound<'_, Self>) -> Option<Py<PyAny>> {
+        Self::attribute(slf, Name::Error)
     }
 
     #[setter]
-    fn set_onerror(&self, value: &Bound<'_, PyAny>) {
-        self.set_attribute(Name::Error, value);
+    fn set_onerror(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) {
+        Self::set_attribute(slf, Name::Error, value);
     }
 
     /// Called once, last.
     #[getter]
-    fn onclose(&self, py: Python<'_>) -> Option<Py<PyAny>> {
-        self.attribute(py, Name::Close)
+    fn onclose(slf: &Bound<'_, Self>) -> Option<Py<PyAny>> {
+        Self::attribute(slf, Name::Close)
     }
 
     #[setter]
-    fn set_onclose(&self, value: &Bound<'_, PyAny>) {
-        self.set_attribute(Name::Close, value);
+    fn set_onclose(slf: &Bound<'_, Self>, value: &Bound<'_, PyAny>) {
+        Self::set_attribute(slf, Name::Close, value);
     }
 
     /// Queues a message: a `str` as text, a bytes-like object as binary. Any thread.
@@ -321,12 +340,12 @@ impl WebSocket {
     /// `InvalidAccessError` for another code and `SyntaxError` for a longer reason.
     #[pyo3(signature = (code = None, reason = None))]
     fn close(
-        &self,
-        py: Python<'_>,
+        slf: &Bound<'_, Self>,
         code: Option<&Bound<'_, PyAny>>,
         reason: Option<&Bound<'_, PyString>>,
     ) -> PyResult<()> {
-        let connection = self.started()?;
+        let py = slf.py();
+        let connection = slf.get().started()?;
         let reason = reason.map(text_of).transpose()?.unwrap_or_default();
         let code = match code {
             Some(code) => Some(close_code(code, connection.accepted)?),
@@ -338,7 +357,9 @@ impl WebSocket {
         }
         connection
             .close(py, code, &reason)
-            .map_err(|error| named(py, "InvalidAccessError", format!("close: {error}")))
+            .map_err(|error| named(py, "InvalidAccessError", format!("close: {error}")))?;
+        Self::hold_if_needed(slf.as_super());
+        Ok(())
     }
 
     /// Sends a ping of at most 125 bytes. Any thread.
@@ -358,13 +379,19 @@ impl WebSocket {
 
     /// Reads nothing more until `resume`. Any thread.
     fn pause(&self, py: Python<'_>) -> PyResult<()> {
-        self.started()?.set_paused(py, true);
+        self.started()?.set_paused(py, Pause::Application, true);
         Ok(())
     }
 
     /// Reads again. Any thread.
     fn resume(&self, py: Python<'_>) -> PyResult<()> {
-        self.started()?.set_paused(py, false);
+        self.started()?.set_paused(py, Pause::Application, false);
+        Ok(())
+    }
+
+    /// The same for the handlers that are unfinished.
+    fn _hold(&self, py: Python<'_>, held: bool) -> PyResult<()> {
+        self.started()?.set_paused(py, Pause::Handlers, held);
         Ok(())
     }
 
@@ -375,57 +402,6 @@ impl WebSocket {
             connection.abort(py);
         }
         Ok(())
-    }
-
-    /// Has `callback` called for events of `type`, after those registered before.
-    #[pyo3(
-        name = "addEventListener",
-        signature = (r#type, callback, options = None, *, once = false, capture = false)
-    )]
-    fn add_event_listener(
-        &self,
-        r#type: &str,
-        callback: Option<&Bound<'_, PyAny>>,
-        options: Option<&Bound<'_, PyAny>>,
-        once: bool,
-        capture: bool,
-    ) -> PyResult<()> {
-        let Some(callback) = callback else { return Ok(()) };
-        if !callback.is_callable() {
-            return Err(PyTypeError::new_err("callback: a callable or None expected"));
-        }
-        let (in_capture, in_once) = listener_options(options)?;
-        self.listeners.add(r#type.into(), callback, capture || in_capture, once || in_once)
-    }
-
-    /// Takes back `addEventListener` with the same type, callback and `capture`.
-    #[pyo3(
-        name = "removeEventListener",
-        signature = (r#type, callback, options = None, *, capture = false)
-    )]
-    fn remove_event_listener(
-        &self,
-        r#type: &str,
-        callback: Option<&Bound<'_, PyAny>>,
-        options: Option<&Bound<'_, PyAny>>,
-        capture: bool,
-    ) -> PyResult<()> {
-        let Some(callback) = callback else { return Ok(()) };
-        let (in_capture, _) = listener_options(options)?;
-        self.listeners.remove(&r#type.into(), callback, capture || in_capture)
-    }
-
-    /// Calls the listeners for `event` now; whether none of them prevented its default.
-    #[pyo3(name = "dispatchEvent")]
-    fn dispatch_event(slf: &Bound<'_, Self>, event: &Bound<'_, Event>) -> PyResult<bool> {
-        slf.get().started()?;
-        Self::dispatch(slf, event.as_any())
-    }
-
-    /// Registers a function for events of `type`: `@ws.on("message")`.
-    #[pyo3(signature = (r#type, /))]
-    fn on<'py>(slf: &Bound<'py, Self>, r#type: &str) -> PyResult<Bound<'py, PyAny>> {
-        python::decorator(slf.py())?.call1((slf, r#type))
     }
 
     /// Drives the sockets of this thread until this one is closed; returns its close event.
@@ -466,7 +442,9 @@ impl WebSocket {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        self.listeners.traverse(visit)?;
+        if let Ok(following) = self.following.try_lock() {
+            following.iter().try_for_each(|following| following.traverse(&visit))?;
+        }
         for slot in [&self.error, &self.close_event] {
             if let Ok(slot) = slot.try_lock() {
                 visit.call(&*slot)?;
@@ -476,7 +454,7 @@ impl WebSocket {
     }
 
     fn __clear__(&self) {
-        self.listeners.clear();
+        self.unfollow();
         for slot in [&self.error, &self.close_event] {
             let old = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
             drop(old);

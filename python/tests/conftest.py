@@ -10,10 +10,12 @@ import socket
 import threading
 
 import pytest
+import trio
+import uvloop
 import websockets.sync.server
 
 import tightwire
-from tightwire import _loops
+from tightwire import _loops, _trio
 
 SECONDS = 20
 
@@ -33,7 +35,7 @@ def deadline():
     # A test that failed must not leave sockets to the next one.
     loop = getattr(_loops._own, "loop", None)
     if loop is not None:
-        loop.abandon()
+        loop._abandon()
         del _loops._own.loop
 
 
@@ -44,21 +46,81 @@ def play_own(setup):
     return result
 
 
+def when_released(host, act):
+    """Has `act` called when nothing is left in what drives the sockets of a host. False if there is nothing."""
+    hosted = _loops.hosted_by(host)
+    if hosted is None:
+        return False
+    before = hosted.released
+
+    def released():
+        act()
+        if before is not None:
+            before()
+
+    hosted.released = released
+    return True
+
+
+async def in_asyncio(setup):
+    result = setup()
+    idle = asyncio.Event()
+    if when_released(asyncio.get_running_loop(), idle.set):
+        await asyncio.wait_for(idle.wait(), SECONDS)
+    return result
+
+
+async def in_trio(setup):
+    result = setup()
+    idle = trio.Event()
+    if when_released(_trio.running(), idle.set):
+        with trio.fail_after(SECONDS):
+            await idle.wait()
+    return result
+
+
 def play_asyncio(setup):
     """The same in asyncio."""
-
-    async def main():
-        result = setup()
-        hosted = _loops.hosted_by(asyncio.get_running_loop())
-        if hosted is not None:
-            hosted.idle = asyncio.Event()
-            await asyncio.wait_for(hosted.idle.wait(), SECONDS)
-        return result
-
-    return asyncio.run(main())
+    return asyncio.run(in_asyncio(setup))
 
 
-@pytest.fixture(params=[play_own, play_asyncio], ids=["own", "asyncio"])
+def play_uvloop(setup):
+    """The same in asyncio with another event loop."""
+    return uvloop.run(in_asyncio(setup))
+
+
+def play_trio(setup):
+    """The same in trio."""
+    return trio.run(in_trio, setup)
+
+
+def play_thread(setup):
+    """The same on a thread that a loop starts for itself."""
+    idle = threading.Event()
+    with tightwire.Loop() as loop:
+        loop.start_thread()
+        result = loop.call(setup)
+
+        def look():
+            if loop.idle:
+                idle.set()
+
+        # Asks again until the last socket is gone: a loop that goes on tells nobody.
+        while not idle.wait(0.002):
+            loop.call(look)
+    return result
+
+
+PLAYS = {
+    "own": play_own,
+    "asyncio": play_asyncio,
+    "uvloop": play_uvloop,
+    "trio": play_trio,
+    "thread": play_thread,
+}
+
+
+@pytest.fixture(params=PLAYS.values(), ids=PLAYS)
 def play(request):
     return request.param
 

@@ -108,8 +108,9 @@ def test_asyncio_run_says_goodbye(url):
         ws.onclose = lambda event: codes.append(event.code)
 
     async def main(url):
-        await WebSocket(url)
+        kept.append(await WebSocket(url))
 
+    kept = []
     with running_server(greet) as server:
         asyncio.run(main(f"ws://127.0.0.1:{server.port}"))
         assert not _loops._hosts

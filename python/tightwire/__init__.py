@@ -14,22 +14,27 @@ the thread that drives the loop, never inside a call of yours, and never inside 
 """
 
 from . import exceptions
+from ._abort import AbortController, AbortSignal
 from ._native import (
     TLS,
     Auth,
     CloseEvent,
     ErrorEvent,
     Event,
+    EventTarget,
     MessageEvent,
     Server,
+    Timer,
     WebSocket,
     __version__,
     serve,
 )
+from ._loop import Loop
 from ._loops import run
 from ._options import Deflate, Heartbeat, Limits, Proxy, Reconnect, Stats
 from ._reconnect import reconnect
 from .exceptions import (
+    AbortError,
     Attempt,
     BufferFull,
     ConnectError,
@@ -56,11 +61,15 @@ from .exceptions import (
     SecurityError,
     SyntaxError,
     TLSError,
+    TimeoutError,
     TooManyRedirects,
     WebSocketError,
 )
 
 __all__ = [
+    "AbortController",
+    "AbortError",
+    "AbortSignal",
     "Attempt",
     "Auth",
     "BufferFull",
@@ -73,6 +82,7 @@ __all__ = [
     "Deflate",
     "ErrorEvent",
     "Event",
+    "EventTarget",
     "Heartbeat",
     "HeartbeatTimeout",
     "InvalidAccessError",
@@ -85,6 +95,7 @@ __all__ = [
     "InvalidUpgrade",
     "Limits",
     "ListenError",
+    "Loop",
     "MessageEvent",
     "NegotiationError",
     "OpenTimeout",
@@ -100,6 +111,8 @@ __all__ = [
     "SyntaxError",
     "TLS",
     "TLSError",
+    "TimeoutError",
+    "Timer",
     "TooManyRedirects",
     "WebSocket",
     "WebSocketError",

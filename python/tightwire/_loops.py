@@ -1,8 +1,8 @@
-"""Which loop drives a socket: the running asyncio loop, or the thread's own under `run()`.
+"""Which loop drives a socket: that of asyncio or trio, or the thread's own under `run()`.
 
-A native `Loop` lives as long as it has sockets. One in an asyncio loop is held by that loop's
-reader alone, so it goes with it; one of a thread is held by the thread. Nothing here holds an
-asyncio loop.
+A native loop lives as long as it has sockets. One with a host, that is, in an asyncio loop or a trio
+run, is held by what that host watches alone, so it goes with it; one of a thread is held by the
+thread. Nothing here holds a host.
 """
 
 from __future__ import annotations
@@ -13,123 +13,122 @@ import sys
 import threading
 import warnings
 import weakref
-from typing import TYPE_CHECKING, Any, Callable, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Protocol, TypeVar, cast
 
-from ._native import Loop, WebSocket
+from ._native import BaseLoop, EventTarget, WebSocket
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import AsyncGenerator, Coroutine
+    from collections.abc import Coroutine
 
     from ._native import CloseEvent, Event
 
 _Handler = TypeVar("_Handler", bound="Callable[..., object]")
 
 # Seconds that a loop which ends gives its peers for the closing handshake.
-_FAREWELL = 1.0
+FAREWELL = 1.0
+
+# Handlers of one socket that may be unfinished before it reads no more.
+_UNFINISHED = 16
 
 _own = threading.local()
-_loops: weakref.WeakSet[Loop] = weakref.WeakSet()
-_hosts: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[_Hosted]] = (
-    weakref.WeakKeyDictionary()
-)
-_tails: weakref.WeakKeyDictionary[WebSocket, asyncio.Task[None]] = weakref.WeakKeyDictionary()
+_loops: weakref.WeakSet[BaseLoop] = weakref.WeakSet()
+_hosts: weakref.WeakKeyDictionary[Host, weakref.ref[Hosted]] = weakref.WeakKeyDictionary()
+_unfinished: weakref.WeakKeyDictionary[EventTarget, int] = weakref.WeakKeyDictionary()
 
 
-class _Hosted:
-    """What an asyncio loop needs to drive a native one, which keeps it."""
+class Host(Protocol):
+    """What drives a native loop: an asyncio loop, or what `_trio` makes of a trio run."""
 
-    def __init__(self, loop: Loop) -> None:
+    def is_running(self) -> bool: ...
+    def add_reader(self, fd: int, callback: Callable[[], object]) -> object: ...
+    def remove_reader(self, fd: int) -> object: ...
+    def call_soon(self, callback: Callable[[], object]) -> object: ...
+    def call_later(self, delay: float, callback: Callable[[], object]) -> object: ...
+
+
+class Hosted:
+    """What a host needs to drive a native loop, which keeps it."""
+
+    def __init__(self, loop: BaseLoop) -> None:
         self.loop = weakref.ref(loop)
         self.fd = loop.fileno()
-        self.guard: AsyncGenerator[None, None] | None = None
-        self.idle: asyncio.Event | None = None
+        self.released: Callable[[], object] | None = None
+        """To be called when nothing is left in the loop."""
 
 
-def current(host: asyncio.AbstractEventLoop | None = None) -> Loop:
+def current(loop: object = None) -> BaseLoop:
     """The loop that drives new sockets of this thread, made if there is none."""
+    if isinstance(loop, BaseLoop):
+        return loop
     running = _running()
-    if host is None:
+    if loop is None:
         host = running
-    elif not hasattr(host, "add_reader"):
-        raise TypeError(f"loop: an asyncio event loop expected, not {type(host).__name__}")
-    elif running is not host and (running is not None or host.is_running()):
+    elif not hasattr(loop, "add_reader"):
+        raise TypeError(f"loop: a Loop or an asyncio event loop expected, not {type(loop).__name__}")
+    elif running is not loop and (running is not None or cast("Host", loop).is_running()):
         raise RuntimeError("loop: is not the running loop of this thread")
+    else:
+        host = cast("Host", loop)
     if host is not None:
         return _current_in(host)
-    loop: Loop | None = getattr(_own, "loop", None)
-    if loop is None:
-        loop = _own.loop = Loop()
-        _loops.add(loop)
-    return loop
+    own: BaseLoop | None = getattr(_own, "loop", None)
+    if own is None:
+        own = _own.loop = BaseLoop()
+        _loops.add(own)
+    return own
 
 
-def _running() -> asyncio.AbstractEventLoop | None:
-    # Whoever runs an asyncio loop has imported it.
+def _running() -> Host | None:
+    # Whoever runs asyncio or trio has imported it.
     asyncio = sys.modules.get("asyncio")
-    return asyncio._get_running_loop() if asyncio is not None else None
+    host = asyncio._get_running_loop() if asyncio is not None else None
+    if host is None and "trio" in sys.modules:
+        from . import _trio
+
+        host = _trio.running()
+    return cast("Host | None", host)
 
 
-def hosted_by(host: asyncio.AbstractEventLoop) -> _Hosted | None:
-    """What drives the sockets of an asyncio loop, if it has any."""
-    ref = _hosts.get(host)
+def hosted_by(host: object) -> Hosted | None:
+    """What drives the sockets of a host, if it has any."""
+    ref = _hosts.get(cast("Host", host))
     return ref() if ref is not None else None
 
 
-def _current_in(host: asyncio.AbstractEventLoop) -> Loop:
+def _current_in(host: Host) -> BaseLoop:
     hosted = hosted_by(host)
     loop = hosted.loop() if hosted is not None else None
     if loop is not None:
         return loop
-    loop = Loop(host)
-    hosted = _Hosted(loop)
+    loop = BaseLoop(host)
+    hosted = Hosted(loop)
     try:
-        host.add_reader(hosted.fd, loop.turn)
+        host.add_reader(hosted.fd, loop._turn)
     except NotImplementedError:
         raise RuntimeError(
             f"tightwire needs an asyncio loop with add_reader, and {type(host).__name__} has none"
         ) from None
-    loop.keep(hosted)
+    loop._keep(hosted)
     _hosts[host] = weakref.ref(hosted)
     _loops.add(loop)
-    if host.is_running():
-        _watch_end(host, hosted)
+    if host.is_running() and "asyncio" in sys.modules:
+        from . import _asyncio
+
+        _asyncio.watch_end(host, hosted)
     return loop
 
 
-def _watch_end(host: asyncio.AbstractEventLoop, hosted: _Hosted) -> None:
-    """Has `asyncio.run` say goodbye to the peers: it closes asynchronous generators at its end."""
-    hosted.guard = _guard(weakref.ref(host), weakref.ref(hosted))
-    try:
-        hosted.guard.asend(None).send(None)
-    except StopIteration:
-        pass
+def adopt(loop: BaseLoop) -> None:
+    """A loop that the application made."""
+    _loops.add(loop)
 
 
-async def _guard(
-    host: weakref.ref[asyncio.AbstractEventLoop], hosted: weakref.ref[_Hosted]
-) -> AsyncGenerator[None, None]:
-    try:
-        yield
-    finally:
-        await _farewell(hosted())
+def use(loop: BaseLoop) -> None:
+    """New sockets of this thread are driven by `loop`."""
+    _own.loop = loop
 
 
-async def _farewell(hosted: _Hosted | None) -> None:
-    import asyncio
-
-    loop = hosted.loop() if hosted is not None else None
-    if hosted is None or loop is None or loop.idle:
-        return
-    hosted.idle = asyncio.Event()
-    loop.go_away()
-    try:
-        await asyncio.wait_for(hosted.idle.wait(), _FAREWELL)
-    except (TimeoutError, asyncio.TimeoutError):
-        pass
-
-
-def release(loop: Loop) -> None:
+def release(loop: BaseLoop) -> None:
     """Nothing is left in `loop`: lets it go."""
     if getattr(_own, "loop", None) is loop:
         del _own.loop
@@ -139,18 +138,8 @@ def release(loop: Loop) -> None:
         if hosted is not None and hosted.loop() is loop:
             del _hosts[host]
             host.remove_reader(hosted.fd)
-            if hosted.idle is not None:
-                hosted.idle.set()
-            elif hosted.guard is not None:
-                _dismiss(hosted.guard)
-
-
-def _dismiss(guard: AsyncGenerator[None, None]) -> None:
-    """Ends a guard that has nothing to wait for."""
-    try:
-        guard.aclose().send(None)
-    except StopIteration:
-        pass
+            if hosted.released is not None:
+                hosted.released()
 
 
 def run() -> None:
@@ -160,92 +149,99 @@ def run() -> None:
     is given up; Ctrl-C ends the call at once with `KeyboardInterrupt`, and it may be called again.
 
     Raises:
-        RuntimeError: In an event handler, or while an asyncio loop runs in this thread, which
-            drives the sockets by itself.
+        RuntimeError: In an event handler, or while asyncio or trio runs in this thread, which drives
+            the sockets by itself.
     """
-    _run(None)
+    _run(BaseLoop.run)
 
 
 def run_socket(ws: WebSocket) -> None:
     """Drives the loop of this thread until `ws` is closed."""
-    _run(ws)
+    _run(lambda loop: loop._run_socket(ws))
 
 
 def run_until_open(ws: WebSocket) -> None:
     """Drives the loop of this thread until `ws` is open, or closed."""
-    _run(ws, opening=True)
+    _run(lambda loop: loop._run_socket(ws, opening=True))
 
 
-def _run(ws: WebSocket | None, opening: bool = False) -> None:
+def _run(drive: Callable[[BaseLoop], object]) -> None:
     if _running() is not None:
         raise RuntimeError(
-            "the running asyncio loop drives the sockets of this thread: await something instead"
+            "the running loop of asyncio or trio drives the sockets of this thread: await something instead"
         )
-    loop: Loop | None = getattr(_own, "loop", None)
+    loop: BaseLoop | None = getattr(_own, "loop", None)
     if loop is None:
         return
-    loop.run(ws, opening)
+    drive(loop)
     if loop.idle:
         release(loop)
 
 
+def call_later(seconds: float, callback: Callable[[], object]) -> None:
+    """Has the loop that drives new sockets of this thread call something, if it runs by then."""
+    host = _running()
+    if host is not None:
+        host.call_later(seconds, callback)
+    else:
+        current().call_later(seconds, callback)
+
+
 def chain(
-    host: asyncio.AbstractEventLoop,
-    ws: WebSocket,
+    host: Host | None,
+    target: EventTarget,
     handler: object,
     coroutine: Coroutine[Any, Any, object],
 ) -> None:
-    """Runs what an `async def` handler returned, after what earlier ones of `ws` returned."""
-    _tails[ws] = host.create_task(_after(_tails.get(ws), host, ws, handler, coroutine))
+    """Runs what an `async def` handler returned, after what earlier ones of `target` returned.
+
+    A socket with many that are unfinished reads nothing until there are fewer.
+    """
+    if host is None:
+        host = _running()
+    if host is None:
+        raise RuntimeError("an async def handler needs a running loop of asyncio or trio")
+    if hasattr(host, "chain"):
+        host.chain(target, handler, coroutine)
+    else:
+        from . import _asyncio
+
+        _asyncio.chain(cast("Any", host), target, handler, coroutine)
+    count = _unfinished[target] = _unfinished.get(target, 0) + 1
+    if count == _UNFINISHED + 1 and isinstance(target, WebSocket):
+        target._hold(True)
 
 
-async def _after(
-    previous: asyncio.Task[None] | None,
-    host: asyncio.AbstractEventLoop,
-    ws: WebSocket,
-    handler: object,
-    coroutine: Coroutine[Any, Any, object],
-) -> None:
-    if previous is not None and not previous.done():
-        import asyncio
+def finished(target: EventTarget) -> None:
+    """One of the handlers that `chain` was given is done."""
+    count = _unfinished[target] = _unfinished[target] - 1
+    if count == _UNFINISHED and isinstance(target, WebSocket):
+        target._hold(False)
 
-        try:
-            await asyncio.wait([previous])
-        except BaseException:
-            coroutine.close()
-            raise
-    previous = None
-    try:
-        await coroutine
-    except Exception as error:
-        host.call_exception_handler(
-            {
-                "message": "exception in a WebSocket event handler",
-                "exception": error,
-                "websocket": ws,
-                "handler": handler,
-            }
-        )
+
+def report(target: EventTarget, handler: object, error: BaseException) -> None:
+    """Tells asyncio what a listener of a target that is no socket raised, or raises it again."""
+    host = _running()
+    tell = getattr(host, "call_exception_handler", None)
+    if tell is None:
+        raise error
+    tell(exception_context(target, handler, error))
+
+
+def exception_context(target: EventTarget, handler: object, error: BaseException) -> dict[str, Any]:
+    """What exception handlers are told."""
+    return {
+        "message": "exception in a WebSocket event handler",
+        "exception": error,
+        "websocket": target,
+        "handler": handler,
+    }
 
 
 async def opened(ws: WebSocket) -> WebSocket:
     """What `await ws` waits for."""
-    import asyncio
-
     if ws.readyState == ws.CONNECTING:
-        future = asyncio.get_running_loop().create_future()
-
-        def settle(event: Event) -> None:
-            if not future.done():
-                future.set_result(None)
-
-        ws.addEventListener("open", settle)
-        ws.addEventListener("close", settle)
-        try:
-            await future
-        finally:
-            ws.removeEventListener("open", settle)
-            ws.removeEventListener("close", settle)
+        await _fired(ws, "open", "close")
     if ws.error is not None:
         raise ws.error
     return ws
@@ -253,28 +249,43 @@ async def opened(ws: WebSocket) -> WebSocket:
 
 async def closed(ws: WebSocket) -> CloseEvent | None:
     """What `await ws.closed()` waits for."""
-    import asyncio
-
     if ws.readyState != ws.CLOSED or ws.close_event is None:
-        future = asyncio.get_running_loop().create_future()
-
-        def settle(event: Event) -> None:
-            if not future.done():
-                future.set_result(None)
-
-        ws.addEventListener("close", settle)
-        try:
-            await future
-        finally:
-            ws.removeEventListener("close", settle)
+        await _fired(ws, "close")
     return ws.close_event
 
 
-def decorator(ws: WebSocket, type: str) -> Callable[[_Handler], _Handler]:
-    """What `@ws.on(type)` is."""
+async def _fired(ws: WebSocket, *types: str) -> None:
+    """Waits for the first event of one of these types."""
+    if "trio" in sys.modules and sys.modules["trio"].lowlevel.in_trio_run():
+        event = sys.modules["trio"].Event()
+        wake, wait = event.set, event.wait()
+    else:
+        import asyncio
+
+        future = asyncio.get_running_loop().create_future()
+        wait = future
+
+        def wake() -> None:
+            if not future.done():
+                future.set_result(None)
+
+    def settle(event: Event) -> None:
+        wake()
+
+    for type in types:
+        ws.addEventListener(type, settle)
+    try:
+        await wait
+    finally:
+        for type in types:
+            ws.removeEventListener(type, settle)
+
+
+def decorator(target: EventTarget, type: str) -> Callable[[_Handler], _Handler]:
+    """What `@target.on(type)` is."""
 
     def register(handler: _Handler) -> _Handler:
-        ws.addEventListener(type, handler)
+        target.addEventListener(type, handler)
         return handler
 
     return register
@@ -282,26 +293,29 @@ def decorator(ws: WebSocket, type: str) -> Callable[[_Handler], _Handler]:
 
 @atexit.register
 def _at_exit() -> None:
-    """Says goodbye to the peers of the main thread's own loop."""
-    loop: Loop | None = getattr(_own, "loop", None)
-    if loop is None:
-        return
-    del _own.loop
-    if loop.driven:
-        loop.shutdown(_FAREWELL)
-    elif not loop.idle:
-        warnings.warn(
-            "a WebSocket or server was never driven: call tightwire.run()",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-    loop.abandon()
+    """Says goodbye to the peers of the main thread's own loop, and of loops of the application's."""
+    own: BaseLoop | None = getattr(_own, "loop", None)
+    if own is not None:
+        del _own.loop
+        if own._driven:
+            own._shutdown(FAREWELL)
+        elif not own.idle:
+            warnings.warn(
+                "a WebSocket or server was never driven: call tightwire.run()",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        own._abandon()
+    for loop in list(_loops):
+        close = getattr(loop, "close", None)
+        if close is not None:
+            close()
 
 
 def _after_fork() -> None:
     """A child shares its parent's descriptors: it closes its copies without a word."""
     for loop in list(_loops):
-        loop.abandon()
+        loop._abandon()
     _hosts.clear()
     _own.__dict__.clear()
 

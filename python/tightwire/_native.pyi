@@ -7,22 +7,25 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from os import PathLike
 from ssl import SSLContext
 from types import TracebackType
-from typing import Any, ClassVar, Final, Literal, TypeAlias, TypeVar, final, overload
+from typing import Any, ClassVar, Final, Literal, TypeAlias, TypeVar, final
 from typing_extensions import Buffer, Self, disjoint_base
 
+from ._abort import AbortSignal
 from ._options import Stats
 from .exceptions import WebSocketError
 
 __all__ = [
     "Auth",
     "Backoff",
+    "BaseLoop",
     "CloseEvent",
     "ErrorEvent",
     "Event",
-    "Loop",
+    "EventTarget",
     "MessageEvent",
     "Server",
     "TLS",
+    "Timer",
     "WebSocket",
     "__version__",
     "serve",
@@ -35,7 +38,6 @@ _Pem: TypeAlias = str | PathLike[str] | bytes
 _Compression: TypeAlias = (
     tuple[str, int | None, int, int, int | None, int] | bool | None
 )
-_EventType: TypeAlias = Literal["open", "message", "error", "close"]
 _Handler = TypeVar("_Handler", bound=Callable[..., object])
 
 @final
@@ -66,8 +68,63 @@ class Backoff:
         closed with, the application wants another."""
 
 @disjoint_base
+class EventTarget:
+    """Something that events happen to (DOM, "Interface EventTarget"); may be subclassed.
+
+    What a listener raises is reported, by asyncio's exception handler or else `sys.unraisablehook`, and the others
+    are called all the same.
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
+    def addEventListener(
+        self,
+        type: str,
+        callback: Callable[[Any], object] | None,
+        options: bool | Mapping[str, Any] | None = None,
+        *,
+        once: bool = False,
+        capture: bool = False,
+        passive: bool = False,
+        signal: AbortSignal | None = None,
+    ) -> None:
+        """Has `callback` called for events of `type`, after those registered before. Any thread.
+
+        One that is registered already, with the same `capture`, stays as it is; None does nothing.
+
+        Args:
+            options: A bool means `capture`; a dict may have any of the following.
+            once: Remove it when it is called.
+            capture: Call it before those without.
+            passive: `preventDefault` does nothing in it.
+            signal: Remove it when this is aborted.
+        """
+    def removeEventListener(
+        self,
+        type: str,
+        callback: Callable[[Any], object] | None,
+        options: bool | Mapping[str, Any] | None = None,
+        *,
+        capture: bool = False,
+    ) -> None:
+        """Takes back `addEventListener` with the same type, callback and `capture`. Any thread."""
+    def dispatchEvent(self, event: Event) -> bool:
+        """Calls the listeners for `event` now; whether none of them prevented its default.
+
+        Raises:
+            InvalidStateError: It is being dispatched already.
+        """
+    add_event_listener = addEventListener
+    remove_event_listener = removeEventListener
+    dispatch_event = dispatchEvent
+    def on(self, type: str, /) -> Callable[[_Handler], _Handler]:
+        """Registers a function for events of `type`: `@ws.on("message")`."""
+    def _attribute(self, type: str) -> Callable[[Event], object] | None: ...
+    def _set_attribute(self, type: str, value: object) -> None: ...
+    def _fire(self, type: str) -> bool: ...
+
+@disjoint_base
 class Event:
-    """Something that happened to a socket; the base of the other events.
+    """Something that happened to a target; the base of the other events.
 
     Args:
         type: The name that listeners are registered for.
@@ -75,19 +132,24 @@ class Event:
         cancelable: Whether `preventDefault` makes `dispatchEvent` return false.
     """
 
+    NONE: Final = 0
+    CAPTURING_PHASE: Final = 1
+    AT_TARGET: Final = 2
+    BUBBLING_PHASE: Final = 3
+
     def __new__(cls, type: str, *, bubbles: bool = False, cancelable: bool = False) -> Self: ...
     @property
     def type(self) -> str:
         """`open`, `message`, `error`, `close`, or a name of your own."""
     @property
-    def target(self) -> WebSocket | None:
-        """The socket that it was dispatched on."""
+    def target(self) -> Any:
+        """What it was dispatched on, for the library's events the `WebSocket`; None before."""
     @property
-    def currentTarget(self) -> WebSocket | None:
+    def currentTarget(self) -> Any:
         """The same, while it is dispatched; else None."""
     @property
     def eventPhase(self) -> int:
-        """2 while it is dispatched, else 0."""
+        """AT_TARGET while it is dispatched, else NONE."""
     @property
     def bubbles(self) -> bool:
         """As it was made; of no effect here."""
@@ -100,10 +162,20 @@ class Event:
     @property
     def isTrusted(self) -> bool:
         """Whether the library fired it."""
+    @property
+    def timeStamp(self) -> float:
+        """When it was made, in milliseconds of the clock that `time.monotonic` reads."""
+    @property
+    def composed(self) -> bool:
+        """Always false."""
+    def composedPath(self) -> list[Any]:
+        """The target while it is dispatched, as the only element."""
     def preventDefault(self) -> None:
         """Makes `dispatchEvent` return false, if the event is cancelable."""
     def stopImmediatePropagation(self) -> None:
         """Keeps the listeners that have not been called yet from being called."""
+    def stopPropagation(self) -> None:
+        """In a listener with `capture`: keeps those without from being called."""
 
 @disjoint_base
 class MessageEvent(Event):
@@ -224,7 +296,7 @@ class TLS:
         """As it was given."""
 
 @disjoint_base
-class WebSocket:
+class WebSocket(EventTarget):
     """A WebSocket, as in a browser (WHATWG), and a little more.
 
     A running asyncio loop of this thread drives it; without one, `tightwire.run()` or `run()` does.
@@ -260,7 +332,9 @@ class WebSocket:
         local_address: The IP address and port (0 for any) that the connection comes from.
         sock: A connected stream socket to use instead of connecting. It is duplicated: close it
             whenever you like, and do not read or write it meanwhile.
-        loop: The asyncio loop to use: the running one, or one that will be run by this thread.
+        signal: Aborting it ends the opening handshake, with its reason as the error; later it does nothing.
+        loop: A `tightwire.Loop`, or the asyncio loop to use: the running one, or one that this thread
+            will run.
 
     Raises:
         SyntaxError: (`tightwire.SyntaxError`) The URL or a subprotocol is not well formed.
@@ -310,7 +384,8 @@ class WebSocket:
         proxy: str | tuple[str, TLS | SSLContext | None] | bool | None = None,
         local_address: tuple[str, int] | None = None,
         sock: socket.socket | None = None,
-        loop: asyncio.AbstractEventLoop | None = None,
+        signal: AbortSignal | None = None,
+        loop: BaseLoop | asyncio.AbstractEventLoop | None = None,
     ) -> None: ...
     @property
     def url(self) -> str:
@@ -393,57 +468,9 @@ class WebSocket:
         network, and its silence is not judged. `close` resumes."""
     def resume(self) -> None:
         """Reads again. Does nothing on a socket that is not paused."""
+    def _hold(self, held: bool) -> None: ...
     def abort(self) -> None:
         """Ends the connection without a closing handshake; `error` and `close` (1006) follow."""
-    @overload
-    def addEventListener(
-        self,
-        type: _EventType,
-        callback: Callable[[Any], object] | None,
-        options: bool | Mapping[str, bool] | None = None,
-        *,
-        once: bool = False,
-        capture: bool = False,
-    ) -> None: ...
-    @overload
-    def addEventListener(
-        self,
-        type: str,
-        callback: Callable[[Any], object] | None,
-        options: bool | Mapping[str, bool] | None = None,
-        *,
-        once: bool = False,
-        capture: bool = False,
-    ) -> None:
-        """Has `callback` called for events of `type`, after those registered before.
-
-        One that is registered already, with the same `capture`, stays as it is; None does nothing.
-
-        Args:
-            options: A bool means `capture`; a dict may have `once` and `capture`.
-            once: Remove it when it is called.
-            capture: Only tells registrations apart.
-        """
-    def removeEventListener(
-        self,
-        type: str,
-        callback: Callable[[Any], object] | None,
-        options: bool | Mapping[str, bool] | None = None,
-        *,
-        capture: bool = False,
-    ) -> None:
-        """Takes back `addEventListener` with the same type, callback and `capture`."""
-    def dispatchEvent(self, event: Event) -> bool:
-        """Calls the listeners for `event` now; whether none of them prevented its default.
-
-        Raises:
-            InvalidStateError: It is being dispatched already.
-        """
-    add_event_listener = addEventListener
-    remove_event_listener = removeEventListener
-    dispatch_event = dispatchEvent
-    def on(self, type: str, /) -> Callable[[_Handler], _Handler]:
-        """Registers a function for events of `type`: `@ws.on("message")`."""
     def run(self) -> CloseEvent | None:
         """Drives the sockets of this thread until this one is closed: its close event.
 
@@ -515,7 +542,7 @@ def serve(
     heartbeat: tuple[float, float] | None = ...,
     limits: tuple[int, int, int, int] | None = None,
     compression: _Compression = None,
-    loop: asyncio.AbstractEventLoop | None = None,
+    loop: BaseLoop | asyncio.AbstractEventLoop | None = None,
 ) -> Server:
     """Listens, and calls `handler` with an open socket for each connection.
 
@@ -546,19 +573,71 @@ def serve(
         TypeError, ValueError: An argument is not legal; the text names it.
     """
 
-@final
-class Loop:
-    """Owns a core loop. Internal."""
+@disjoint_base
+class BaseLoop:
+    """The base of `tightwire.Loop`, and what an asyncio loop or a thread has of its own."""
 
-    def __new__(cls, host: asyncio.AbstractEventLoop | None = None) -> Self: ...
-    def fileno(self) -> int: ...
-    def turn(self) -> None: ...
-    def run(self, ws: WebSocket | None = None, opening: bool = False) -> None: ...
-    def go_away(self) -> None: ...
-    def shutdown(self, grace: float) -> None: ...
-    def abandon(self) -> None: ...
-    def keep(self, object: object) -> None: ...
+    def __new__(cls, _host: object = None) -> Self: ...
+    def fileno(self) -> int:
+        """The descriptor that is readable whenever `dispatch` has work, timers included.
+
+        Raises:
+            RuntimeError: The loop is closed, or the call comes from another thread or a handler.
+        """
+    def dispatch(self) -> None:
+        """Does what there is to do, without waiting. All handlers run in here.
+
+        Does nothing in a handler, and on another thread while one runs the loop. Raises what a handler
+        raised to end the program, such as `SystemExit`.
+        """
+    def run(self) -> None:
+        """Drives the loop on this thread until neither a socket nor a server is left, or `stop` is called.
+
+        Ctrl-C ends it with `KeyboardInterrupt`, and it may be called again.
+
+        Raises:
+            RuntimeError: It is run already, for instance in a handler.
+        """
+    def stop(self) -> None:
+        """Has `run` return, or the next `run` at once. Any thread."""
+    def call_soon_threadsafe(self, callback: Callable[..., object], *args: Any) -> None:
+        """Has `callback(*args)` called on the thread that drives the loop. Any thread.
+
+        Raises:
+            RuntimeError: The loop is closed.
+        """
+    def call_later(self, seconds: float, callback: Callable[..., object], *args: Any) -> Timer:
+        """Has `callback(*args)` called by the loop after `seconds`. A timer does not keep `run` from
+        returning.
+
+        Raises:
+            RuntimeError: The loop is closed, or another thread drives it.
+            ValueError: A negative time.
+        """
+    exception_handler: Callable[[dict[str, Any]], object] | None
+    """Called with `message`, `exception`, `websocket` and `handler` for each exception that a handler raises; None:
+    `sys.unraisablehook` is."""
     @property
-    def idle(self) -> bool: ...
+    def idle(self) -> bool:
+        """Whether neither a socket nor a server is left. False on another thread than the one that drives it."""
     @property
-    def driven(self) -> bool: ...
+    def running(self) -> bool:
+        """Whether `run` or a thread of its own is at work."""
+    def _turn(self) -> None: ...
+    def _run_socket(self, ws: WebSocket, opening: bool = False) -> None: ...
+    def _run_until_stopped(self) -> None: ...
+    def _go_away(self) -> None: ...
+    def _shutdown(self, grace: float) -> None: ...
+    def _abandon(self) -> None: ...
+    def _keep(self, object: object) -> None: ...
+    @property
+    def _own_thread(self) -> bool: ...
+    @property
+    def _driven(self) -> bool: ...
+
+@final
+class Timer:
+    """A call that is to come; `Loop.call_later` returns it."""
+
+    def cancel(self) -> None:
+        """The call does not come. Does nothing if it has. Any thread."""

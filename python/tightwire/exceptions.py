@@ -6,10 +6,15 @@ builtin that fits, so that ``except OSError`` or ``except TimeoutError`` keep wo
 
 from __future__ import annotations
 
+import builtins
 import os
 import socket
+import sys
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 try:
     from ssl import SSLError as _SSLError
@@ -17,6 +22,7 @@ except ImportError:  # a Python without OpenSSL; ours is rustls
     _SSLError = OSError  # type: ignore[assignment,misc]
 
 __all__ = [
+    "AbortError",
     "Attempt",
     "BufferFull",
     "ConnectError",
@@ -44,6 +50,7 @@ __all__ = [
     "SecurityError",
     "SyntaxError",
     "TLSError",
+    "TimeoutError",
     "TooManyRedirects",
     "WebSocketError",
 ]
@@ -119,6 +126,18 @@ class InvalidAccessError(DOMException, ValueError):
     code = 15
 
 
+class AbortError(DOMException):
+    """An `AbortSignal` ended what was under way."""
+
+    code = 20
+
+
+class TimeoutError(DOMException, builtins.TimeoutError):  # noqa: A001 - the standard's name
+    """The time of `AbortSignal.timeout` is over. Derives from the builtin of that name."""
+
+    code = 23
+
+
 class InvalidArgument(WebSocketError, ValueError):
     """Another argument that is not legal, for example a header with a line break."""
 
@@ -176,7 +195,7 @@ class ProxyStatus(ProxyError):
     """That response."""
 
 
-class OpenTimeout(ConnectError, TimeoutError):
+class OpenTimeout(ConnectError, builtins.TimeoutError):
     """The connection was not open within `timeout`; `phase` tells how far it came."""
 
 
@@ -215,7 +234,7 @@ class ConnectionClosedError(WebSocketError, ConnectionError):
     """An open connection ended without a closing handshake."""
 
 
-class HeartbeatTimeout(ConnectionClosedError, TimeoutError):
+class HeartbeatTimeout(ConnectionClosedError, builtins.TimeoutError):
     """The peer did not answer a ping, or took no data for too long."""
 
 
@@ -282,6 +301,22 @@ def _class_for(code: int, phase: str, kind: str, opened: bool, refused: bool) ->
     if code in (11, 12, 13, 28):
         return ConnectionClosedError if opened else ConnectError
     return _BY_CODE.get(code, WebSocketError)
+
+
+def report_unraisable(error: BaseException, handler: object) -> None:
+    """Says what a handler raised, where nobody else can be told."""
+    sys.unraisablehook(_Unraisable(type(error), error, error.__traceback__, None, handler))
+
+
+@dataclass
+class _Unraisable:
+    """What `sys.unraisablehook` takes."""
+
+    exc_type: type[BaseException]
+    exc_value: BaseException | None
+    exc_traceback: TracebackType | None
+    err_msg: str | None
+    object: Any
 
 
 def _from_core(

@@ -288,6 +288,12 @@ impl<'a> Context<'a> {
         self.link(id).is_some() || self.core.graveyard.iter().any(|grave| grave.id == id)
     }
 
+    /// Whether neither a connection nor a listening socket is left, nor an `on_close` to come.
+    pub fn is_idle(&self) -> bool {
+        let core = &*self.core;
+        core.slots.len() == 0 && core.listeners.len() == 0 && core.graveyard.is_empty()
+    }
+
     /// Records something beside what the loop itself does; see
     /// [`EventLoop::set_log`](super::EventLoop::set_log).
     pub fn record(&mut self, level: LogLevel, text: &str) {

@@ -1,0 +1,132 @@
+"""`Loop`: for whoever wants to say which loop drives a socket, and who drives the loop."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
+
+from . import _loops
+from ._native import BaseLoop
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+_T = TypeVar("_T")
+
+# Seconds between two looks at whether a loop still runs.
+_LOOK = 0.05
+
+
+class Loop(BaseLoop):
+    """Drives sockets and servers that were made with `loop=`, in one of three ways.
+
+    `run` drives it on the calling thread, `start_thread` on one of its own. Where another event loop
+    rules (Qt, GTK, tk), have it watch `fileno` for reading and call `dispatch` then:
+
+        loop = tightwire.Loop()
+        notifier = QSocketNotifier(loop.fileno(), QSocketNotifier.Type.Read)
+        notifier.activated.connect(lambda: loop.dispatch())
+        ws = tightwire.WebSocket(url, loop=loop)
+
+    It belongs to the thread that drives it, or made it, until another one does: there new sockets are
+    made and handlers run. It lives as long as this object; `close`, which a `with` block does as well,
+    says goodbye to the peers.
+    """
+
+    def __init__(self) -> None:
+        self._thread: threading.Thread | None = None
+        _loops.adopt(self)
+
+    def start_thread(self, *, name: str = "tightwire", daemon: bool = True) -> threading.Thread:
+        """Drives the loop on a thread of its own, until `stop` or `close`.
+
+        Make its sockets there, by `call`; so no event can come before its handler is set. Without
+        `loop=`, sockets that are made on that thread are the loop's.
+
+        Args:
+            name: The name of the thread.
+            daemon: False keeps the program from ending before `stop`.
+
+        Raises:
+            RuntimeError: The loop is driven already.
+        """
+        if self.running or (self._thread is not None and self._thread.is_alive()):
+            raise RuntimeError("start_thread: the loop is driven already")
+        started = threading.Event()
+
+        def work() -> None:
+            _loops.use(self)
+            self.call_soon_threadsafe(started.set)
+            self._run_until_stopped()
+
+        self._thread = threading.Thread(target=work, name=name, daemon=daemon)
+        self._thread.start()
+        while not started.wait(_LOOK) and self._thread.is_alive():
+            pass
+        return self._thread
+
+    def call(self, function: Callable[..., _T], *args: Any) -> _T:
+        """Calls `function(*args)` on the thread that drives the loop, and returns what it returns.
+
+        On that thread itself, and while nobody runs the loop, the call is an ordinary one. Any thread.
+
+        Raises:
+            RuntimeError: The loop was stopped meanwhile.
+        """
+        if self._own_thread or not self.running:
+            return function(*args)
+        from concurrent.futures import Future, TimeoutError
+
+        future: Future[_T] = Future()
+
+        def job() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                result = function(*args)
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        self.call_soon_threadsafe(job)
+        while True:
+            try:
+                return future.result(_LOOK)
+            except TimeoutError:
+                if not self.running and future.cancel():
+                    raise RuntimeError("call: the loop was stopped meanwhile") from None
+
+    def close(self, grace: float = _loops.FAREWELL) -> None:
+        """Stops the thread, closes every connection with 1001, and ends the loop. More than once.
+
+        Args:
+            grace: Seconds that the peers have for the closing handshake.
+
+        Raises:
+            RuntimeError: In a handler.
+        """
+        thread = self._thread
+        if thread is not None and thread.is_alive():
+            if thread is threading.current_thread():
+                raise RuntimeError("close: a handler cannot end the loop that calls it; stop it")
+            self.stop()
+            thread.join()
+        if self.running:
+            raise RuntimeError("close: the loop is at work; stop it")
+        if self._driven:
+            self._shutdown(grace)
+        self._abandon()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _class: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self.close()
