@@ -19,13 +19,15 @@ TABLE = ROOT / "docs" / "wpt.md"
 HEAD = """# Web Platform Tests
 
 What browsers' tests of `WebSocket` ask, asked of `tightwire.WebSocket`. The cases are those of the folder `websockets/` of
-[Web Platform Tests](https://github.com/web-platform-tests/wpt) by their names; the tests are our own, in `tests/wpt`, written from what each case is to show.
-The server is pywebsocket3, which those tests use, too. Each case runs on `ws` and on `wss`, which are the variants `default` and `wss` there
-(and the cases whose names began with `Secure-`), with the library's own loop and in asyncio. The variant `wpt_flags=h2` is left out: WebSockets over
-HTTP/2 are not planned.
+[Web Platform Tests](https://github.com/web-platform-tests/wpt) by their names. The tests are our own, in `tests/wpt`,
+written from what each case is to show; those named "spec text" are of the standard's text alone. The server is
+pywebsocket3, which browsers' tests use, too. A case runs on `ws` and on `wss`, which are the variants `default` and `wss`
+there, with the library's own loop and in asyncio. The variant `wpt_flags=h2` is left out: WebSockets over HTTP/2 are not
+planned.
 
-Marks: **D** applies to a class that is in no browser; **P** applies in part, the rest being properties of JavaScript or of a page; **-** only
-a browser can do it. "over" is empty where the case needs no connection. `make wpt` writes this file, and `make test-wpt` fails if a result has changed.
+Marks: **D** applies to a class that is in no browser; **P** applies in part, the rest being properties of JavaScript or
+of a page; **-** does not apply. "over" is empty where the case needs no connection. `make wpt` writes this file, and
+`make test-wpt` fails if a result has changed.
 """
 
 
@@ -73,7 +75,8 @@ def main():
         TABLE.write_text(text)
         return code
     committed = TABLE.read_text() if TABLE.exists() else ""
-    changed = list(difflib.unified_diff(committed.splitlines(), text.splitlines(), "docs/wpt.md", "this run", lineterm="", n=0))
+    both = committed.splitlines(), text.splitlines()
+    changed = list(difflib.unified_diff(*both, "docs/wpt.md", "this run", lineterm="", n=0))
     if changed:
         print("\n".join(changed), "docs/wpt.md says otherwise: if that is meant, run `make wpt`", sep="\n")
     return code or bool(changed)

@@ -36,7 +36,10 @@ def check(page, act):
         **dict.fromkeys([f"{WS}url/00{number}" for number in range(2, 7)], "url"),
         **dict.fromkeys([f"{WS}readyState/00{number}" for number in range(2, 6)], "readyState"),
         **dict.fromkeys(
-            [f"{WS}bufferedAmount/bufferedAmount-{what}" for what in ("defineProperty-getter", "defineProperty-setter", "deleting", "readonly")],
+            [
+                f"{WS}bufferedAmount/bufferedAmount-{what}"
+                for what in ("defineProperty-getter", "defineProperty-setter", "deleting", "readonly")
+            ],
             "bufferedAmount",
         ),
     }

@@ -1,4 +1,4 @@
-"""Closes at once with the `code` and `reason` of the query, with an empty Close without one, and with none if it says `abrupt`."""
+"""Closes at once: with the `code` and `reason` of the query, else with an empty Close; `abrupt`: without any."""
 
 import urllib.parse
 
