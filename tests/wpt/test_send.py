@@ -82,7 +82,7 @@ def test_exactly_the_bytes_of_a_view_come_back(page, given):
         ws.onmessage = lambda event: ws.close(1000)
         return ws
 
-    ((_, back),) = [entry for entry in page.play(begin).log if entry[0] == "message"]
+    (back,) = page.play(begin).messages
     assert type(back) is tightwire.ArrayBuffer and back == memoryview(data).tobytes()
 
 
