@@ -7,10 +7,12 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
-use tightwire::{CloseError, ConnId, Message, ReadyState, Remote, SendError};
+use tightwire::{CloseError, ConnId, Context, Message, ReadyState, Remote, SendError, Tuning};
 
 use crate::anchor::Anchor;
 use crate::driver::Driver;
+use crate::error::named;
+use crate::outbox::{Item, Outbox, Stop};
 use crate::python;
 
 /// A connection that the core has, or had.
@@ -29,6 +31,7 @@ pub(crate) struct Connection {
     lost: AtomicU64,
     /// Why nothing is read: bits of [`Pause`].
     paused: AtomicU8,
+    pub(crate) outbox: Outbox,
     /// The exception that tells why this side gave it up.
     failure: Mutex<Option<Py<PyAny>>>,
     /// Holds the object of a client's socket.
@@ -50,6 +53,8 @@ pub(crate) enum Sent {
     Lost,
     /// The queue is full; the connection is given up.
     Overflow,
+    /// It waits behind a file.
+    Queued,
     Failed(SendError),
 }
 
@@ -72,6 +77,7 @@ impl Connection {
             opened: AtomicBool::new(accepted),
             lost: AtomicU64::new(0),
             paused: AtomicU8::new(0),
+            outbox: Outbox::default(),
             failure: Mutex::new(None),
             anchor,
         }
@@ -118,10 +124,16 @@ impl Connection {
     /// The connection is over.
     pub(crate) fn finish(&self) {
         self.state.store(ReadyState::Closed as u8, Ordering::Release);
+        self.lose(self.outbox.clear());
     }
 
     pub(crate) fn take_failure(&self) -> Option<Py<PyAny>> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Counts what was sent and never will be.
+    pub(crate) fn lose(&self, bytes: u64) {
+        self.lost.fetch_add(bytes, Ordering::AcqRel);
     }
 
     /// Gives the connection up, because of `failure`, which is an exception.
@@ -138,16 +150,28 @@ impl Connection {
 
     /// Payload bytes that were sent and not given to the system.
     pub(crate) fn buffered_amount(&self) -> u64 {
-        self.remote.buffered_amount() + self.lost.load(Ordering::Acquire)
+        let lost = self.lost.load(Ordering::Acquire);
+        self.remote.buffered_amount() + lost + self.outbox.waiting()
     }
 
     /// Sends a message on a connection that was open.
-    pub(crate) fn send(&self, py: Python<'_>, message: Message<'_>) -> Sent {
+    pub(crate) fn send(
+        &self,
+        py: Python<'_>,
+        message: Message<'_>,
+        compress: Option<bool>,
+    ) -> Sent {
         let size = message.data().len() as u64;
         if self.ready_state() != ReadyState::Open as u8 {
-            self.lost.fetch_add(size, Ordering::AcqRel);
+            self.lose(size);
             return Sent::Lost;
         }
+        if self.outbox.is_busy() {
+            let (kind, data) = (message.kind(), message.data().to_vec());
+            self.outbox.push(Item::Message { kind, data, compress });
+            return Sent::Queued;
+        }
+        let message = compress.map_or(message, |compress| message.compress(compress));
         let sent = self
             .driver
             .with(py, |context| context.send(self.id, message))
@@ -155,11 +179,11 @@ impl Connection {
         match sent {
             Ok(()) => Sent::Taken,
             Err(SendError::Closed) => {
-                self.lost.fetch_add(size, Ordering::AcqRel);
+                self.lose(size);
                 Sent::Lost
             }
             Err(SendError::Full { buffered, limit }) => {
-                self.lost.fetch_add(size, Ordering::AcqRel);
+                self.lose(size);
                 let full = python::exception_class(py, "BufferFull")
                     .and_then(|class| class.call1((buffered, limit)));
                 let full =
@@ -169,6 +193,24 @@ impl Connection {
             }
             Err(error) => Sent::Failed(error),
         }
+    }
+
+    /// Goes on with what waits behind a file. In the loop.
+    pub(crate) fn pump(&self, py: Python<'_>, context: &mut Context<'_>) {
+        let high_water = Tuning::default().high_water as u64;
+        let failure = match self.outbox.pump(py, context, self.id, high_water) {
+            Ok(()) => return,
+            // It is over, or will be in a moment.
+            Err(Stop::Send(SendError::Closed)) => {
+                self.lose(self.outbox.clear());
+                return;
+            }
+            Err(Stop::Unreadable(error)) => error,
+            Err(Stop::Send(error)) => named(py, "WebSocketError", format!("send: {error}")),
+            Err(Stop::Close(error)) => named(py, "InvalidAccessError", format!("close: {error}")),
+        };
+        self.lose(self.outbox.clear());
+        self.fail(py, failure.into_value(py).into_any());
     }
 
     pub(crate) fn ping(&self, py: Python<'_>, payload: &[u8]) -> Result<(), SendError> {
@@ -188,6 +230,10 @@ impl Connection {
             return Ok(());
         }
         self.state.fetch_max(ReadyState::Closing as u8, Ordering::AcqRel);
+        if self.outbox.is_busy() {
+            self.outbox.push(Item::Close { code, reason: reason.to_owned() });
+            return Ok(());
+        }
         self.driver
             .with(py, |context| context.close(self.id, code, reason))
             .unwrap_or_else(|| self.remote.close(code, reason))

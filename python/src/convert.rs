@@ -4,10 +4,13 @@ use std::borrow::Cow;
 use std::slice;
 
 use pyo3::buffer::PyUntypedBuffer;
-use pyo3::exceptions::{PyBufferError, PyTypeError};
+use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyMemoryView, PyString};
 use tightwire::{Message, MessageKind};
+
+use crate::array_buffer::ArrayBuffer;
+use crate::blob::Blob;
 
 /// What `send` was given, readable as bytes for as long as this lives.
 pub(crate) enum Payload<'a> {
@@ -27,7 +30,19 @@ impl<'a> Payload<'a> {
                 return error;
             }
             let class = data.get_type().qualname().map_or_else(|_| "?".into(), |n| n.to_string());
-            PyTypeError::new_err(format!("data: str or a bytes-like object expected, not {class}"))
+            let text = format!("data: str, Blob or a bytes-like object expected, not {class}");
+            PyTypeError::new_err(text)
+        })
+    }
+
+    /// What has bytes: any object with the buffer protocol.
+    pub(crate) fn binary_of(argument: &str, data: &'a Bound<'_, PyAny>) -> PyResult<Self> {
+        Self::binary(data).map_err(|error| {
+            if error.is_instance_of::<PyBufferError>(data.py()) {
+                return error;
+            }
+            let class = data.get_type().qualname().map_or_else(|_| "?".into(), |n| n.to_string());
+            PyTypeError::new_err(format!("{argument}: a bytes-like object expected, not {class}"))
         })
     }
 
@@ -35,6 +50,11 @@ impl<'a> Payload<'a> {
     fn binary(data: &'a Bound<'_, PyAny>) -> PyResult<Self> {
         if let Ok(bytes) = data.cast::<PyBytes>() {
             return Ok(Self::Bytes(bytes.as_bytes().into()));
+        }
+        if let Ok(blob) = data.cast::<Blob>() {
+            if let Some(content) = blob.get().memory(data.py()) {
+                return Ok(Self::Bytes(content.into()));
+            }
         }
         match PyUntypedBuffer::get(data) {
             Ok(buffer) if buffer.is_c_contiguous() => return Ok(Self::Buffer(buffer)),
@@ -86,11 +106,62 @@ pub(crate) fn text_of<'a>(text: &'a Bound<'_, PyString>) -> PyResult<Cow<'a, str
     Ok(text.into())
 }
 
+/// What `event.data` of a binary message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Form {
+    Blob,
+    ArrayBuffer,
+    Bytes,
+    MemoryView,
+}
+
+impl Form {
+    const ALL: [Self; 4] = [Self::Blob, Self::ArrayBuffer, Self::Bytes, Self::MemoryView];
+
+    pub(crate) fn from_u8(number: u8) -> Self {
+        Self::ALL.into_iter().find(|form| *form as u8 == number).unwrap_or(Self::Blob)
+    }
+
+    /// A value of `binaryType`.
+    pub(crate) fn from_binary_type(value: &Bound<'_, PyAny>) -> Option<Self> {
+        let is = |name: &str| value.eq(name).unwrap_or(false);
+        match () {
+            () if is("blob") => Some(Self::Blob),
+            () if is("arraybuffer") => Some(Self::ArrayBuffer),
+            () => None,
+        }
+    }
+
+    /// A value of the keyword `binary`.
+    pub(crate) fn from_keyword(value: &str) -> PyResult<Self> {
+        match value {
+            "mirror" => Ok(Self::Blob),
+            "bytes" => Ok(Self::Bytes),
+            "memoryview" => Ok(Self::MemoryView),
+            _ => {
+                let text = format!(
+                    "binary: \"mirror\", \"bytes\" or \"memoryview\" expected, not {value:?}"
+                );
+                Err(PyValueError::new_err(text))
+            }
+        }
+    }
+}
+
 /// A received message as the Python object that `event.data` is.
-pub(crate) fn to_python(py: Python<'_>, message: Message<'_>) -> PyResult<Py<PyAny>> {
-    match message.kind() {
+pub(crate) fn to_python(py: Python<'_>, message: Message<'_>, form: Form) -> PyResult<Py<PyAny>> {
+    if message.kind() == MessageKind::Text {
         // The core never delivers text that is not UTF-8, so this is the only pass over it here.
-        MessageKind::Text => Ok(PyString::from_bytes(py, message.data())?.into_any().unbind()),
-        MessageKind::Binary => Ok(PyBytes::new(py, message.data()).into_any().unbind()),
+        return Ok(PyString::from_bytes(py, message.data())?.into_any().unbind());
+    }
+    if form == Form::ArrayBuffer {
+        return Ok(Py::new(py, ArrayBuffer::of(message.data()))?.into_any());
+    }
+    let bytes = PyBytes::new(py, message.data());
+    match form {
+        Form::Blob | Form::ArrayBuffer => Ok(Blob::of(py, bytes)?.into_any()),
+        Form::Bytes => Ok(bytes.into_any().unbind()),
+        Form::MemoryView => Ok(PyMemoryView::from(&bytes)?.into_any().unbind()),
     }
 }

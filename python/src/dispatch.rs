@@ -33,7 +33,9 @@ impl WebSocket {
             return;
         }
         let origin = connection.origin.clone_ref(py);
-        let event = to_python(py, message).and_then(|data| MessageEvent::fired(py, data, origin));
+        let form = slf.get().form();
+        let event =
+            to_python(py, message, form).and_then(|data| MessageEvent::fired(py, data, origin));
         Self::fire(slf, event);
     }
 

@@ -9,6 +9,7 @@ use tightwire::{
 
 use crate::anchor::Anchor;
 use crate::connection::Connection;
+use crate::convert::Form;
 use crate::current::lend;
 use crate::dispatch::call;
 use crate::driver::Driver;
@@ -58,6 +59,14 @@ impl Handler for ClientHandler {
         Python::attach(|py| {
             if let Some(socket) = self.anchor.socket(py) {
                 deliver(ws, &socket, message);
+            }
+        });
+    }
+
+    fn on_drain(&mut self, ws: &mut Socket<'_>) {
+        Python::attach(|py| {
+            if let Some(socket) = self.anchor.socket(py) {
+                pump(ws, &socket);
             }
         });
     }
@@ -124,13 +133,15 @@ pub(crate) struct ServerHandler {
     pub(crate) handler: Py<PyAny>,
     pub(crate) driver: Arc<Driver>,
     pub(crate) accepted: Arc<Accepted>,
+    /// What the data of binary messages is at first.
+    pub(crate) form: Form,
 }
 
 impl Handler for ServerHandler {
     fn on_open(&mut self, ws: &mut Socket<'_>, _: &Opening<'_>) {
         Python::attach(|py| {
             let connection = Connection::new(py, &self.driver, ws.remote(), None);
-            let Ok(socket) = Bound::new(py, WebSocket::of(connection)) else {
+            let Ok(socket) = Bound::new(py, WebSocket::of(connection, self.form)) else {
                 return ws.abort();
             };
             ws.set_tag(self.accepted.insert(socket.clone().unbind()));
@@ -153,6 +164,14 @@ impl Handler for ServerHandler {
         });
     }
 
+    fn on_drain(&mut self, ws: &mut Socket<'_>) {
+        Python::attach(|py| {
+            if let Some(socket) = self.accepted.get(py, ws.tag()) {
+                pump(ws, socket.bind(py));
+            }
+        });
+    }
+
     fn on_close(&mut self, context: &mut Context<'_>, _: ConnId, close: &CloseEvent) {
         Python::attach(|py| {
             if let Some(socket) = self.accepted.remove(close.tag) {
@@ -165,6 +184,12 @@ impl Handler for ServerHandler {
 fn deliver(ws: &mut Socket<'_>, socket: &Bound<'_, WebSocket>, message: Message<'_>) {
     if let Some(connection) = socket.get().connection() {
         lend(connection.driver(), &mut ws.context(), || WebSocket::fire_message(socket, message));
+    }
+}
+
+fn pump(ws: &mut Socket<'_>, socket: &Bound<'_, WebSocket>) {
+    if let Some(connection) = socket.get().connection() {
+        lend(connection.driver(), &mut ws.context(), || WebSocket::pump(socket));
     }
 }
 

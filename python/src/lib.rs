@@ -6,8 +6,10 @@
 
 mod anchor;
 mod arguments;
+mod array_buffer;
 mod auth;
 mod backoff;
+mod blob;
 mod client;
 mod connection;
 mod convert;
@@ -18,17 +20,20 @@ mod error;
 mod event;
 mod event_loop;
 mod event_target;
+mod file;
 mod following;
 mod handler;
 mod lifetime;
 mod listeners;
 mod options;
+mod outbox;
 mod python;
 mod server;
 mod socket;
 mod ssl_context;
 mod timer;
 mod tls;
+mod upload;
 
 use pyo3::prelude::*;
 use pyo3::types::PyType;
@@ -53,7 +58,9 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<event::CloseEvent>()?;
     module.add_class::<event::ErrorEvent>()?;
     module.add_class::<auth::Auth>()?;
+    module.add_class::<array_buffer::ArrayBuffer>()?;
     module.add_class::<backoff::Backoff>()?;
+    module.add_class::<blob::Blob>()?;
     module.add_class::<event_loop::BaseLoop>()?;
     module.add_class::<server::Server>()?;
     module.add_class::<socket::WebSocket>()?;

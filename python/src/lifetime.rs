@@ -24,7 +24,7 @@ impl WebSocket {
             Self::CLOSING => &names[..2],
             _ => &[],
         };
-        match target.get().listeners.listen_to(possible) {
+        match connection.outbox.is_busy() || target.get().listeners.listen_to(possible) {
             true => anchor.hold(slf),
             false => anchor.release(),
         }

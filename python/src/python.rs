@@ -59,6 +59,15 @@ pub(crate) fn closed(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     FUNCTION.import(py, LOOPS, "closed")
 }
 
+/// A function about a `Blob` that is a coroutine or the like.
+pub(crate) fn blob<'py>(py: Python<'py>, function: &str) -> PyResult<Bound<'py, PyAny>> {
+    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    MODULE
+        .get_or_try_init(py, || py.import("tightwire._blob").map(Bound::unbind))?
+        .bind(py)
+        .getattr(function)
+}
+
 /// `header(cookies, url)`: the value of `Cookie`.
 pub(crate) fn cookie_header(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();

@@ -7,7 +7,7 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use tightwire::{ServerId, ServerOptions, ServerTls};
 
-use crate::convert::Payload;
+use crate::convert::{Form, Payload};
 use crate::driver::Driver;
 use crate::error::{describe, raise};
 use crate::event_loop::BaseLoop;
@@ -117,7 +117,7 @@ impl Server {
     handler, host = "127.0.0.1", port = 0, *, tls = None, protocols = None, origins = None,
     hosts = None, max_connections = None, timeout = 10.0, close_timeout = 5.0, linger = 2.0,
         write_timeout = 30.0, heartbeat = (20.0, 20.0),
-    limits = None, compression = None, r#loop = None
+    limits = None, compression = None, binary = "mirror", r#loop = None
 ))]
 #[expect(clippy::too_many_arguments, reason = "the keywords of a constructor")]
 pub(crate) fn serve(
@@ -137,6 +137,7 @@ pub(crate) fn serve(
     heartbeat: Option<Heartbeat>,
     limits: Option<Limits>,
     compression: Option<&Bound<'_, PyAny>>,
+    binary: &str,
     r#loop: Option<&Bound<'_, PyAny>>,
 ) -> PyResult<Server> {
     if !handler.is_callable() {
@@ -166,6 +167,7 @@ pub(crate) fn serve(
         handler: handler.clone().unbind(),
         driver: Arc::clone(&driver),
         accepted: Arc::clone(&accepted),
+        form: Form::from_keyword(binary)?,
     };
     let listening = current.with(py, |context| {
         let id = context.listen(&server, Box::new(handler))?;

@@ -11,9 +11,10 @@ use tightwire::proto::close::check_close;
 use tightwire::{CloseError, Loss, ReadyState, SendError};
 
 use crate::arguments::close_code;
+use crate::blob::Blob;
 use crate::client::{self, Keywords};
 use crate::connection::{Connection, Pause, Sent};
-use crate::convert::{Payload, text_of};
+use crate::convert::{Form, Payload, text_of};
 use crate::error::{named, syntax};
 use crate::event::Name;
 use crate::event_loop::BaseLoop;
@@ -22,14 +23,12 @@ use crate::following::{Following, signal_of};
 use crate::options::{self, Heartbeat, Limits, Times};
 use crate::python;
 
-/// The values of `binaryType`.
-const BINARY_TYPES: [&str; 2] = ["blob", "arraybuffer"];
-
 /// A WebSocket, as in a browser.
 #[pyclass(frozen, subclass, extends = EventTarget, module = "tightwire")]
 pub(crate) struct WebSocket {
     pub(crate) connection: OnceLock<Connection>,
-    binary_type: AtomicU8,
+    /// A [`Form`].
+    binary: AtomicU8,
     pub(crate) error: Mutex<Option<Py<PyAny>>>,
     pub(crate) close_event: Mutex<Option<Py<PyAny>>>,
     /// How it ended.
@@ -42,7 +41,7 @@ impl WebSocket {
     fn empty() -> Self {
         Self {
             connection: OnceLock::new(),
-            binary_type: AtomicU8::new(0),
+            binary: AtomicU8::new(Form::Blob as u8),
             error: Mutex::new(None),
             close_event: Mutex::new(None),
             loss: OnceLock::new(),
@@ -55,8 +54,14 @@ impl WebSocket {
     }
 
     /// The socket of a connection that a server accepted.
-    pub(crate) fn of(connection: Connection) -> PyClassInitializer<Self> {
-        Self { connection: connection.into(), ..Self::empty() }.init()
+    pub(crate) fn of(connection: Connection, form: Form) -> PyClassInitializer<Self> {
+        let binary = AtomicU8::new(form as u8);
+        Self { connection: connection.into(), binary, ..Self::empty() }.init()
+    }
+
+    /// What `event.data` of a binary message is at this moment.
+    pub(crate) fn form(&self) -> Form {
+        Form::from_u8(self.binary.load(Ordering::Acquire))
     }
 
     pub(crate) fn connection(&self) -> Option<&Connection> {
@@ -78,7 +83,7 @@ impl WebSocket {
         self.loss.get().cloned().unwrap_or_default()
     }
 
-    fn started(&self) -> PyResult<&Connection> {
+    pub(crate) fn started(&self) -> PyResult<&Connection> {
         self.connection
             .get()
             .ok_or_else(|| PyRuntimeError::new_err("WebSocket.__init__ was not called, or raised"))
@@ -92,6 +97,12 @@ impl WebSocket {
         slf.as_super().get().set_attribute(name, value);
         Self::hold_if_needed(slf.as_super());
     }
+}
+
+/// `send` while connecting.
+pub(crate) fn not_open(py: Python<'_>) -> PyErr {
+    let text = "send: the connection is not open yet; wait for the open event";
+    named(py, "InvalidStateError", text)
 }
 
 #[pymethods]
@@ -119,7 +130,7 @@ impl WebSocket {
         max_redirects = 0, tls = None, timeout = 10.0, close_timeout = 5.0, linger = 2.0,
         write_timeout = 30.0, heartbeat = (20.0, 20.0),
         limits = None, compression = None, proxy = None, local_address = None, sock = None,
-        signal = None, r#loop = None
+        binary = "mirror", signal = None, r#loop = None
     ))]
     #[expect(clippy::too_many_arguments, reason = "the keywords of a constructor")]
     fn __init__(
@@ -142,6 +153,7 @@ impl WebSocket {
         proxy: Option<&Bound<'_, PyAny>>,
         local_address: Option<(String, u16)>,
         sock: Option<&Bound<'_, PyAny>>,
+        binary: &str,
         signal: Option<&Bound<'_, PyAny>>,
         r#loop: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
@@ -153,6 +165,7 @@ impl WebSocket {
         if let Some(signal) = &signal {
             signal.call_method0("throwIfAborted")?;
         }
+        slf.get().binary.store(Form::from_keyword(binary)? as u8, Ordering::Release);
         let url = text_of(url)?;
         let keywords = Keywords {
             protocols,
@@ -227,20 +240,16 @@ impl WebSocket {
         Ok(self.started()?.buffered_amount())
     }
 
-    /// Kept for programs written for browsers: binary data is `bytes` either way.
+    /// The class of a binary message's data: `"blob"` or `"arraybuffer"`.
     #[getter(binaryType)]
     fn binary_type(&self) -> &'static str {
-        let index = usize::from(self.binary_type.load(Ordering::Acquire));
-        BINARY_TYPES.get(index).unwrap_or(&"blob")
+        if self.form() == Form::ArrayBuffer { "arraybuffer" } else { "blob" }
     }
 
     #[setter(binaryType)]
     fn set_binary_type(&self, value: &Bound<'_, PyAny>) {
-        let known = |name: &str| value.eq(name).unwrap_or(false);
-        for (index, name) in (0..).zip(BINARY_TYPES) {
-            if known(name) {
-                self.binary_type.store(index, Ordering::Release);
-            }
+        if let Some(form) = Form::from_binary_type(value) {
+            self.binary.store(form as u8, Ordering::Release);
         }
     }
 
@@ -315,21 +324,28 @@ impl WebSocket {
     /// `InvalidStateError` before the connection is open.
     #[pyo3(signature = (data, /, *, compress = None))]
     fn send(
-        &self,
-        py: Python<'_>,
+        slf: &Bound<'_, Self>,
         data: &Bound<'_, PyAny>,
         compress: Option<bool>,
     ) -> PyResult<()> {
-        let payload = Payload::of(data)?;
-        let connection = self.started()?;
+        let py = slf.py();
+        let connection = slf.get().started()?;
+        let payload = match Payload::of(data) {
+            Ok(payload) => payload,
+            Err(error) => match Blob::file_of(data)? {
+                Some(file) => return Self::send_file(slf, file),
+                None => return Err(error),
+            },
+        };
         if connection.ready_state() == Self::CONNECTING {
-            let text = "send: the connection is not open yet; wait for the open event";
-            return Err(named(py, "InvalidStateError", text));
+            return Err(not_open(py));
         }
-        let message = payload.message();
-        let message = compress.map_or(message, |compress| message.compress(compress));
-        match connection.send(py, message) {
+        match connection.send(py, payload.message(), compress) {
             Sent::Taken | Sent::Lost | Sent::Overflow => Ok(()),
+            Sent::Queued => {
+                Self::pump(slf);
+                Ok(())
+            }
             Sent::Failed(error) => Err(named(py, "WebSocketError", format!("send: {error}"))),
         }
     }
@@ -358,6 +374,7 @@ impl WebSocket {
         connection
             .close(py, code, &reason)
             .map_err(|error| named(py, "InvalidAccessError", format!("close: {error}")))?;
+        Self::pump(slf);
         Self::hold_if_needed(slf.as_super());
         Ok(())
     }

@@ -1,13 +1,14 @@
 """The native half of the package: the classes of `tightwire`."""
 
 import asyncio
+import builtins
 import socket
 from http.cookiejar import CookieJar
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping, Sequence
 from os import PathLike
 from ssl import SSLContext
 from types import TracebackType
-from typing import Any, ClassVar, Final, Literal, TypeAlias, TypeVar, final
+from typing import IO, Any, ClassVar, Final, Literal, TypeAlias, TypeVar, final
 from typing_extensions import Buffer, Self, disjoint_base
 
 from ._abort import AbortSignal
@@ -15,9 +16,11 @@ from ._options import Stats
 from .exceptions import WebSocketError
 
 __all__ = [
+    "ArrayBuffer",
     "Auth",
     "Backoff",
     "BaseLoop",
+    "Blob",
     "CloseEvent",
     "ErrorEvent",
     "Event",
@@ -34,11 +37,105 @@ __all__ = [
 __version__: Final[str]
 
 _Headers: TypeAlias = Mapping[str, str | Sequence[str]] | Iterable[tuple[str, str | Sequence[str]]]
-_Pem: TypeAlias = str | PathLike[str] | bytes
+_Pem: TypeAlias = str | PathLike[str] | builtins.bytes
 _Compression: TypeAlias = (
     tuple[str, int | None, int, int, int | None, int] | bool | None
 )
 _Handler = TypeVar("_Handler", bound=Callable[..., object])
+
+@final
+class Blob:
+    """Bytes that do not change, in memory or in a file (W3C File API).
+
+    It has the buffer protocol, so `bytes(blob)`, `str(blob, "utf-8")` or `numpy.frombuffer(blob, "u1")` read it at once;
+    one in a file is read by `bytes(blob)` only. Two are equal, also to other objects with bytes, if their bytes
+    are. Any thread.
+
+    Args:
+        parts: `str`, which become UTF-8, bytes-like objects and blobs, put one behind the other.
+        type: A media type.
+        endings: `"native"` makes the system's own of the line endings in `str`.
+    """
+
+    def __new__(
+        cls,
+        parts: Iterable[str | Buffer] | None = None,
+        *,
+        type: str = "",
+        endings: Literal["transparent", "native"] = "transparent",
+    ) -> Self: ...
+    @classmethod
+    def from_file(cls, file: str | PathLike[str] | IO[bytes], *, type: str = "") -> Self:
+        """The content of a file, or the rest of an open one, which is read when it is needed.
+
+        The file must stay as it is; it may be closed and its name may go.
+
+        Raises:
+            OSError: It cannot be opened.
+        """
+    @property
+    def size(self) -> int:
+        """Bytes in it."""
+    @property
+    def type(self) -> str:
+        """The media type that it was made with, in lower case; may be empty."""
+    def slice(self, start: int = 0, end: int | None = None, contentType: str = "") -> Blob:
+        """The bytes from `start` to `end`, which count from the end if they are negative. Nothing is copied."""
+    async def text(self) -> str:
+        """The content, decoded as UTF-8 without its byte order mark; what is no UTF-8 becomes U+FFFD.
+
+        Raises:
+            NotReadableError: Its file cannot be read, or changed.
+        """
+    async def bytes(self) -> builtins.bytes:
+        """The content. Raises as `text`."""
+    async def arrayBuffer(self) -> ArrayBuffer:
+        """The content, copied. Raises as `text`."""
+    def stream(self) -> AsyncGenerator[builtins.bytes, None]:
+        """The content in pieces of at most 64 KiB, for `async for`. Raises as `text`."""
+    @property
+    def _in_file(self) -> bool: ...
+    def __bytes__(self) -> builtins.bytes: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def __len__(self) -> int: ...
+    def __bool__(self) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class ArrayBuffer:
+    """A fixed number of bytes that may be written, through the buffer protocol: `memoryview(buffer)[0] = 1`.
+
+    Two are equal, also to other objects with bytes, if their bytes are.
+
+    Args:
+        length: How many bytes, which are 0 at first; or a bytes-like object to copy.
+    """
+
+    def __new__(cls, length: int | Buffer | None = None, /) -> Self: ...
+    @property
+    def byteLength(self) -> int:
+        """Bytes in it."""
+    @property
+    def maxByteLength(self) -> int:
+        """The same."""
+    @property
+    def resizable(self) -> bool:
+        """Always false."""
+    @property
+    def detached(self) -> bool:
+        """Always false."""
+    def slice(self, begin: int = 0, end: int | None = None) -> ArrayBuffer:
+        """A copy of the bytes from `begin` to `end`, which count from the end if they are negative."""
+    @staticmethod
+    def isView(value: object) -> bool:
+        """Whether `value` is a `memoryview`."""
+    def __bytes__(self) -> builtins.bytes: ...
+    def __buffer__(self, flags: int, /) -> memoryview: ...
+    def __len__(self) -> int: ...
+    def __bool__(self) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    __hash__: ClassVar[None]  # type: ignore[assignment]
 
 @final
 class Auth:
@@ -185,7 +282,8 @@ class MessageEvent(Event):
     def __new__(cls, type: str, *, data: Any = None, origin: str | None = None) -> Self: ...
     @property
     def data(self) -> Any:
-        """`str` for a text message, `bytes` for a binary one."""
+        """`str` for a text message; for a binary one a `Blob` or `ArrayBuffer`, as `binaryType` says at
+        that moment, or what the keyword `binary` asked for."""
     @property
     def origin(self) -> str:
         """Scheme, host and port of the socket's URL."""
@@ -332,6 +430,8 @@ class WebSocket(EventTarget):
         local_address: The IP address and port (0 for any) that the connection comes from.
         sock: A connected stream socket to use instead of connecting. It is duplicated: close it
             whenever you like, and do not read or write it meanwhile.
+        binary: What `event.data` of a binary message is: `"mirror"` does as `binaryType` says, `"bytes"` and
+            `"memoryview"` are the plain ones, until `binaryType` is set.
         signal: Aborting it ends the opening handshake, with its reason as the error; later it does nothing.
         loop: A `tightwire.Loop`, or the asyncio loop to use: the running one, or one that this thread
             will run.
@@ -358,8 +458,7 @@ class WebSocket(EventTarget):
     onclose: Callable[[CloseEvent], object] | None
     """Called once, last."""
     binaryType: Literal["blob", "arraybuffer"]
-    """Kept for programs written for browsers: binary data is `bytes` either way. Other values are
-    ignored."""
+    """What binary messages come as from now on: `Blob`, or `ArrayBuffer`. Other values are ignored."""
     binary_type: Literal["blob", "arraybuffer"]
     """`binaryType`."""
 
@@ -384,6 +483,7 @@ class WebSocket(EventTarget):
         proxy: str | tuple[str, TLS | SSLContext | None] | bool | None = None,
         local_address: tuple[str, int] | None = None,
         sock: socket.socket | None = None,
+        binary: Literal["mirror", "bytes", "memoryview"] = "mirror",
         signal: AbortSignal | None = None,
         loop: BaseLoop | asyncio.AbstractEventLoop | None = None,
     ) -> None: ...
@@ -425,20 +525,23 @@ class WebSocket(EventTarget):
     @property
     def remote_address(self) -> tuple[str, int] | None:
         """Address and port of the peer; None before the connection is open."""
-    def send(self, data: str | Buffer, /, *, compress: bool | None = None) -> None:
+    def send(self, data: str | Buffer | IO[bytes], /, *, compress: bool | None = None) -> None:
         """Queues a message. What is sent in one handler, or in one turn of asyncio, leaves together.
 
         Once the socket is closing the message is only counted in `bufferedAmount`. A queue over
         `Limits.max_send_buffer` closes the socket, with a `BufferFull` error.
 
         Args:
-            data: A `str` is sent as text, lone surrogates as U+FFFD; a bytes-like object as binary.
+            data: A `str` is sent as text, lone surrogates as U+FFFD; a bytes-like object, a `Blob` or the rest
+                of an open file as binary. A file is read as the peer takes it, in the thread of the loop, and what is
+                sent later waits for it; if it cannot be read, or changes, the connection fails with a
+                `NotReadableError`.
             compress: True compresses it even if that makes it larger, False never does. None: messages
                 from `Deflate.threshold` on are. Of effect where compression was agreed upon.
 
         Raises:
             InvalidStateError: The connection is not open yet.
-            TypeError: `data` is neither.
+            TypeError: `data` is none of these.
         """
     def close(self, code: int | None = None, reason: str | None = None) -> None:
         """Closes after what is queued, or gives up a connection that is not open yet.
@@ -542,6 +645,7 @@ def serve(
     heartbeat: tuple[float, float] | None = ...,
     limits: tuple[int, int, int, int] | None = None,
     compression: _Compression = None,
+    binary: Literal["mirror", "bytes", "memoryview"] = "mirror",
     loop: BaseLoop | asyncio.AbstractEventLoop | None = None,
 ) -> Server:
     """Listens, and calls `handler` with an open socket for each connection.
@@ -566,6 +670,7 @@ def serve(
         heartbeat: Seconds of silence before a ping, and seconds to wait for an answer. None: no pings.
         limits: What a client may make us hold.
         compression: `Deflate(...)` or True accepts what clients offer. None and False accept none.
+        binary: As for `WebSocket`.
         loop: The asyncio loop to use, as for `WebSocket`.
 
     Raises:

@@ -41,6 +41,7 @@ __all__ = [
     "InvalidUpgrade",
     "ListenError",
     "NegotiationError",
+    "NotReadableError",
     "OpenTimeout",
     "PayloadTooBig",
     "ProtocolError",
@@ -136,6 +137,10 @@ class TimeoutError(DOMException, builtins.TimeoutError):  # noqa: A001 - the sta
     """The time of `AbortSignal.timeout` is over. Derives from the builtin of that name."""
 
     code = 23
+
+
+class NotReadableError(DOMException, OSError):
+    """The file of a `Blob` cannot be read, or changed since the `Blob` was made."""
 
 
 class InvalidArgument(WebSocketError, ValueError):

@@ -2,6 +2,10 @@
 
 import asyncio
 import re
+import threading
+
+import trio
+import uvloop
 
 import tightwire
 
@@ -11,10 +15,11 @@ def describe(data):
         # JavaScript counts in UTF-16.
         units = data.encode("utf-16-le")
         return ["text", len(units) // 2, data[:60]]
+    kind = {tightwire.Blob: "blob", tightwire.ArrayBuffer: "arraybuffer"}[type(data)]
     total = 0
-    for byte in data:
+    for byte in memoryview(data):
         total = (total * 31 + byte) % 65521
-    return ["bytes", len(data), total]
+    return [kind, len(data), total]
 
 
 def made(step):
@@ -27,7 +32,7 @@ class Player:
     def __init__(self, scenario, base):
         self.client, self.base = scenario["client"], base
         self.trace, self.seen, self.listeners = [], {}, {}
-        self.over = asyncio.Event()
+        self.when_over = lambda: None
 
     def look(self):
         ws = self.ws
@@ -110,8 +115,8 @@ class Player:
         self.react("close")
 
     def play(self, drive):
-        """`drive` takes a function that begins, and returns when nothing is left to do."""
-        drive(self.begin)
+        """`drive` takes this, has it begin, and returns when nothing is left to do."""
+        drive(self)
         return self.trace
 
     def begin(self):
@@ -119,28 +124,49 @@ class Player:
             arguments = [self.client["protocols"]] if "protocols" in self.client else []
             self.ws = tightwire.WebSocket(self.client.get("url", self.base), *arguments)
         except Exception as error:
-            self.over.set()
-            return self.trace.append(["threw", "constructor", type(error).__name__])
+            self.trace.append(["threw", "constructor", type(error).__name__])
+            return self.when_over()
         self.trace.append(["made", self.ws.url.replace(self.base, "URL"), *self.look()])
         for type_ in ("open", "message", "error", "close"):
             self.ws.addEventListener(type_, getattr(self, f"on_{type_}"))
-        self.ws.addEventListener("close", lambda event: self.over.set())
+        self.ws.addEventListener("close", lambda event: self.when_over())
         self.perform(self.client.get("start"))
         return None
 
 
-def own_loop(begin):
-    begin()
+def own_loop(player):
+    player.begin()
     tightwire.run()
 
 
-def in_asyncio(begin):
-    async def main():
-        begin()
-        await asyncio.wait_for(player.over.wait(), 30)
-
-    player = begin.__self__
-    asyncio.run(main())
+async def in_asyncio(player):
+    over = asyncio.Event()
+    player.when_over = over.set
+    player.begin()
+    await asyncio.wait_for(over.wait(), 30)
 
 
-DRIVERS = {"own loop": own_loop, "asyncio": in_asyncio}
+async def in_trio(player):
+    over = trio.Event()
+    player.when_over = over.set
+    player.begin()
+    with trio.fail_after(30):
+        await over.wait()
+
+
+def own_thread(player):
+    over = threading.Event()
+    player.when_over = over.set
+    with tightwire.Loop() as loop:
+        loop.start_thread()
+        loop.call(player.begin)
+        assert over.wait(30)
+
+
+DRIVERS = {
+    "own loop": own_loop,
+    "asyncio": lambda player: asyncio.run(in_asyncio(player)),
+    "uvloop": lambda player: uvloop.run(in_asyncio(player)),
+    "trio": lambda player: trio.run(in_trio, player),
+    "thread": own_thread,
+}

@@ -87,6 +87,12 @@ impl<'a> Context<'a> {
             .unwrap_or(Err(SendError::Closed))
     }
 
+    /// Has [`Handler::on_drain`](super::Handler::on_drain) called once, as soon as next to nothing is
+    /// queued, even if no message was refused.
+    pub fn want_drain(&mut self, id: ConnId) {
+        self.with_link(id, |_, link| link.want_drain());
+    }
+
     /// Queues a ping of at most 125 bytes (RFC 6455 section 5.5.2).
     ///
     /// # Errors

@@ -273,6 +273,11 @@ impl Link {
         owed && self.is_open() && self.session.queue().len() <= self.low_water()
     }
 
+    /// A drained queue is to be told of, whatever was in it.
+    pub(crate) fn want_drain(&mut self) {
+        self.flags.drain_owed = true;
+    }
+
     /// Whether a drained queue is to be told of.
     pub(crate) fn take_drained(&mut self) -> bool {
         let drained = self.is_drained();

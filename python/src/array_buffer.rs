@@ -1,0 +1,144 @@
+//! `tightwire.ArrayBuffer`: bytes that may be written, of a fixed number.
+
+use std::cell::UnsafeCell;
+use std::ffi::{c_int, c_void};
+
+use pyo3::basic::CompareOp;
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyInt, PyMemoryView};
+
+use crate::blob::{compare, fill, position};
+use crate::convert::Payload;
+
+/// A fixed number of bytes, with the buffer protocol.
+#[pyclass(frozen, weakref, module = "tightwire")]
+pub(crate) struct ArrayBuffer {
+    memory: Memory,
+}
+
+struct Memory(Box<[UnsafeCell<u8>]>);
+
+// SAFETY: like any writable buffer of Python it is read and written under the interpreter lock, or by
+// extensions that share it among threads on their own account.
+unsafe impl Sync for Memory {}
+
+impl Memory {
+    fn start(&self) -> *mut u8 {
+        UnsafeCell::raw_get(self.0.as_ptr())
+    }
+}
+
+impl ArrayBuffer {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self { memory: Memory(bytes.iter().map(|byte| UnsafeCell::new(*byte)).collect()) }
+    }
+
+    /// The content, to be read before other Python code runs.
+    fn content(&self) -> &[u8] {
+        // SAFETY: the memory lives as long as `self`, and nobody writes while the interpreter lock is
+        // held here and no other Python code runs.
+        unsafe { std::slice::from_raw_parts(self.memory.start(), self.memory.0.len()) }
+    }
+}
+
+#[pymethods]
+impl ArrayBuffer {
+    #[new]
+    #[pyo3(signature = (length = None, /))]
+    fn new(length: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let Some(length) = length else { return Ok(Self::of(&[])) };
+        if length.is_instance_of::<PyInt>() && !length.is_instance_of::<PyBool>() {
+            let Ok(length) = length.extract::<u32>() else {
+                let text = format!("length: a number from 0 to 4294967295 expected, not {length}");
+                return Err(PyValueError::new_err(text));
+            };
+            return Ok(Self::of(&vec![0; length as usize]));
+        }
+        match Payload::binary_of("length", length) {
+            Ok(payload) => Ok(Self::of(payload.bytes())),
+            Err(_) => Err(PyTypeError::new_err("length: an int or a bytes-like object expected")),
+        }
+    }
+
+    /// Bytes in it.
+    #[getter(byteLength)]
+    fn byte_length(&self) -> usize {
+        self.memory.0.len()
+    }
+
+    /// The same: it does not grow.
+    #[getter(maxByteLength)]
+    fn max_byte_length(&self) -> usize {
+        self.memory.0.len()
+    }
+
+    /// Always false.
+    #[getter]
+    fn resizable(&self) -> bool {
+        false
+    }
+
+    /// Always false.
+    #[getter]
+    fn detached(&self) -> bool {
+        false
+    }
+
+    /// A copy of the bytes from `begin` to `end`, which count from the end if they are negative.
+    #[pyo3(signature = (begin = 0, end = None))]
+    fn slice(&self, begin: i64, end: Option<i64>) -> Self {
+        let content = self.content();
+        let first = position(begin, content.len());
+        let last = end.map_or(content.len(), |end| position(end, content.len()));
+        Self::of(content.get(first..last).unwrap_or_default())
+    }
+
+    /// Whether `value` is a view of a buffer, such as a `memoryview`.
+    #[staticmethod]
+    #[pyo3(name = "isView")]
+    fn is_view(value: &Bound<'_, PyAny>) -> bool {
+        value.is_instance_of::<PyMemoryView>()
+    }
+
+    fn __bytes__<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, self.content())
+    }
+
+    fn __len__(&self) -> usize {
+        self.memory.0.len()
+    }
+
+    /// As in a browser an empty one is true, too.
+    fn __bool__(&self) -> bool {
+        true
+    }
+
+    fn __richcmp__<'py>(
+        slf: &Bound<'py, Self>,
+        other: &Bound<'py, PyAny>,
+        op: CompareOp,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        compare(slf.py(), Some(slf.get().content()), slf.is(other), other, op)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<ArrayBuffer {} bytes>", self.memory.0.len())
+    }
+
+    /// # Safety
+    ///
+    /// As the protocol says: `view` is to be filled in.
+    unsafe fn __getbuffer__(
+        slf: Bound<'_, Self>,
+        view: *mut ffi::Py_buffer,
+        flags: c_int,
+    ) -> PyResult<()> {
+        let memory = &slf.get().memory;
+        let start = memory.start().cast::<c_void>();
+        // SAFETY: the memory stays in place as long as `slf`, which the view holds, and may be written
+        // through a shared reference.
+        unsafe { fill(&slf, view, (start, memory.0.len()), false, flags) }
+    }
+}

@@ -1,0 +1,69 @@
+//! Files as the content of a `Blob`.
+
+use std::fs::File;
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::PathBuf;
+
+use pyo3::prelude::*;
+
+use crate::error::named;
+
+/// A file that is read when it is needed, and that must not change meanwhile (W3C File API, section
+/// "Snapshot state").
+pub(crate) struct FileSource {
+    file: File,
+    /// Size, and seconds and nanoseconds of the last change.
+    state: (u64, i64, i64),
+}
+
+impl FileSource {
+    /// A path, or an open file, whose rest is meant; also the range in it.
+    pub(crate) fn open(file: &Bound<'_, PyAny>) -> PyResult<(Self, usize, usize)> {
+        let (file, start) = match file.hasattr("fileno")? {
+            true => {
+                let fd: i32 = file.call_method0("fileno")?.extract()?;
+                let start: u64 = file.call_method0("tell")?.extract()?;
+                // SAFETY: the file object keeps it open during this call.
+                let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+                (File::from(borrowed.try_clone_to_owned()?), start)
+            }
+            false => (File::open(file.extract::<PathBuf>()?)?, 0),
+        };
+        let state = state(&file)?;
+        let start = start.min(state.0);
+        let fit = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        Ok((Self { file, state }, fit(start), fit(state.0 - start)))
+    }
+
+    /// Fills `buffer` from `offset` on; the interpreter lock is given up meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// `NotReadableError`: the file changed, or the system says no.
+    pub(crate) fn read_exact(
+        &self,
+        py: Python<'_>,
+        buffer: &mut [u8],
+        offset: usize,
+    ) -> PyResult<()> {
+        let read = py.detach(|| {
+            self.file.read_exact_at(buffer, offset as u64)?;
+            state(&self.file)
+        });
+        match read {
+            Ok(state) if state == self.state => Ok(()),
+            Ok(_) => Err(unreadable(py, "it changed")),
+            Err(error) => Err(unreadable(py, &error.to_string())),
+        }
+    }
+}
+
+fn unreadable(py: Python<'_>, why: &str) -> PyErr {
+    named(py, "NotReadableError", format!("the file of a Blob cannot be read: {why}"))
+}
+
+fn state(file: &File) -> std::io::Result<(u64, i64, i64)> {
+    let found = file.metadata()?;
+    Ok((found.len(), found.mtime(), found.mtime_nsec()))
+}
