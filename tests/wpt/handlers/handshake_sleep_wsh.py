@@ -1,4 +1,4 @@
-"""Takes half a second to accept."""
+"""Takes a second to accept."""
 
 import time
 
@@ -6,4 +6,4 @@ from answers import echo as web_socket_transfer_data
 
 
 def web_socket_do_extra_handshake(request):
-    time.sleep(0.5)
+    time.sleep(1)
