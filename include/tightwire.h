@@ -67,6 +67,11 @@ extern "C" {
  */
 #define TW_CLIENT_PROXY_FROM_ENV 2u
 
+/* Refuses to connect to ports of other protocols, such as 25, as browsers do (Fetch, section "Port
+ * blocking").
+ */
+#define TW_CLIENT_BLOCK_BAD_PORTS 4u
+
 /* The URL, for tw_get_str. */
 #define TW_STR_URL 1
 
@@ -523,7 +528,7 @@ typedef struct tw_client_opts {
   const char *tls_name;
   /* Trust and keys; 0: what the platform trusts. */
   tw_tls tls;
-  /* TW_CLIENT_FD and TW_CLIENT_PROXY_FROM_ENV, or 0. */
+  /* TW_CLIENT_FD, TW_CLIENT_PROXY_FROM_ENV and TW_CLIENT_BLOCK_BAD_PORTS, or 0. */
   uint32_t flags;
   /* Limits and times; NULL: the defaults. */
   const struct tw_tuning *tuning;

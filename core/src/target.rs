@@ -41,7 +41,19 @@ impl Target {
     ///
     /// Another scheme, a fragment (even an empty one), a relative URL, or no URL at all.
     pub(crate) fn parse(url: &str) -> Result<Self, TargetError> {
-        let mut url = Url::parse(url)?;
+        Self::of(Url::parse(url)?)
+    }
+
+    /// The same, for a URL that may be relative to `base`.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse); or `base` is no URL.
+    pub(crate) fn parse_in(url: &str, base: &str) -> Result<Self, TargetError> {
+        Self::of(Url::parse(base)?.join(url)?)
+    }
+
+    fn of(mut url: Url) -> Result<Self, TargetError> {
         if matches!(url.scheme(), "ws+unix" | "wss+unix") {
             return Self::parse_unix(&url);
         }
@@ -252,6 +264,22 @@ mod tests {
             assert_eq!(Target::parse(url).err(), Some(TargetError::Unix), "{url}");
         }
         assert_eq!(Target::parse("ws+unix:/a:/b#c").err(), Some(TargetError::Fragment));
+    }
+
+    #[test]
+    fn a_relative_url_has_a_base() {
+        for (url, base, whole) in [
+            ("chat?a", "https://h/dir/page", "wss://h/dir/chat?a"),
+            ("/chat", "http://h:81/dir/page#part", "ws://h:81/chat"),
+            ("//other/x", "wss://h/", "wss://other/x"),
+            ("ws://other/", "https://h/", "ws://other/"),
+            ("", "ws://h/a/b", "ws://h/a/b"),
+        ] {
+            assert_eq!(Target::parse_in(url, base).unwrap().url, whole, "{url} in {base}");
+        }
+        assert_eq!(Target::parse_in("#", "ws://h/").err(), Some(TargetError::Fragment));
+        assert!(Target::parse_in("chat", "no base").is_err());
+        assert!(Target::parse_in("chat", "about:blank").is_err());
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub struct tw_client_opts {
     pub tls_name: *const c_char,
     /// Trust and keys; 0: what the platform trusts.
     pub tls: tw_tls,
-    /// TW_CLIENT_FD and TW_CLIENT_PROXY_FROM_ENV, or 0.
+    /// TW_CLIENT_FD, TW_CLIENT_PROXY_FROM_ENV and TW_CLIENT_BLOCK_BAD_PORTS, or 0.
     pub flags: u32,
     /// Limits and times; NULL: the defaults.
     pub tuning: *const tw_tuning,
@@ -94,6 +94,9 @@ pub const TW_CLIENT_FD: u32 = 0x01;
 /// Without `proxy`: go through the one that the environment names, as curl does (`https_proxy`,
 /// `http_proxy`, `all_proxy`, `no_proxy`). Reads the environment during tw_connect only.
 pub const TW_CLIENT_PROXY_FROM_ENV: u32 = 0x02;
+/// Refuses to connect to ports of other protocols, such as 25, as browsers do (Fetch, section "Port
+/// blocking").
+pub const TW_CLIENT_BLOCK_BAD_PORTS: u32 = 0x04;
 
 // SAFETY: `repr(C)`, the size first; the other members are numbers and pointers.
 unsafe impl SizedStruct for tw_client_opts {
@@ -142,7 +145,7 @@ pub unsafe extern "C" fn tw_connect(
 ///
 /// What the options point at is valid.
 unsafe fn read(given: &tw_client_opts) -> Result<(ClientOptions, tw_events), Failure> {
-    let known = TW_CLIENT_FD | TW_CLIENT_PROXY_FROM_ENV;
+    let known = TW_CLIENT_FD | TW_CLIENT_PROXY_FROM_ENV | TW_CLIENT_BLOCK_BAD_PORTS;
     no_flags(given.flags & !known, "tw_client_opts.flags")?;
     // SAFETY: the caller vouches for it.
     let url = unsafe { edge::text(given.url, "url") }?;
@@ -164,7 +167,10 @@ unsafe fn read(given: &tw_client_opts) -> Result<(ClientOptions, tw_events), Fai
     tuning.chunks = events.on_chunk.is_some();
     let url = url.ok_or_else(|| Failure::argument("url is NULL"))?;
     let named = |error: tightwire::Error| Failure::from(error).within("url");
-    let mut options = ClientOptions::new(url).map_err(named)?.tuning(tuning);
+    let mut options = ClientOptions::new(url)
+        .map_err(named)?
+        .tuning(tuning)
+        .block_bad_ports(given.flags & TW_CLIENT_BLOCK_BAD_PORTS != 0);
     for protocol in protocols {
         options = options.protocol(protocol);
     }

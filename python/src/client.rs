@@ -19,6 +19,7 @@ use crate::tls::{ClientChoice, client_choice};
 
 /// What a client is made with, besides its URL and its limits.
 pub(crate) struct Keywords<'a, 'py> {
+    pub(crate) base: Option<&'a str>,
     pub(crate) protocols: Option<&'a Bound<'py, PyAny>>,
     pub(crate) headers: Option<&'a Bound<'py, PyAny>>,
     pub(crate) origin: Option<String>,
@@ -28,6 +29,7 @@ pub(crate) struct Keywords<'a, 'py> {
     pub(crate) tls: Option<&'a Bound<'py, PyAny>>,
     pub(crate) proxy: Option<&'a Bound<'py, PyAny>>,
     pub(crate) local_address: Option<(String, u16)>,
+    pub(crate) block_bad_ports: bool,
     pub(crate) sock: Option<&'a Bound<'py, PyAny>>,
 }
 
@@ -39,8 +41,14 @@ impl Keywords<'_, '_> {
         url: &str,
         tuning: Tuning,
     ) -> PyResult<ClientOptions> {
-        let mut client =
-            ClientOptions::new(url).map_err(|error| syntax(py, describe("url", &error)))?;
+        let made = match self.base {
+            Some(base) => ClientOptions::with_base(url, base),
+            None => ClientOptions::new(url),
+        };
+        let made = made.map_err(|error| syntax(py, describe("url", &error)))?;
+        // From here on it is absolute.
+        let url = made.url().to_owned();
+        let mut client = made.block_bad_ports(self.block_bad_ports);
         for protocol in options::protocols(py, self.protocols)? {
             client = client.protocol(protocol);
         }
@@ -48,7 +56,7 @@ impl Keywords<'_, '_> {
             client = client.header(name, value);
         }
         if let Some(cookies) = self.cookies {
-            let header = python::cookie_header(py)?.call1((cookies, url))?;
+            let header = python::cookie_header(py)?.call1((cookies, &url))?;
             if let Some(header) = header.extract::<Option<String>>()? {
                 client = client.header("Cookie", header);
             }
@@ -73,7 +81,7 @@ impl Keywords<'_, '_> {
         }
         // What the environment says is not for a socket that is connected already.
         if self.proxy.is_some() || self.sock.is_none() {
-            if let Some(proxy) = options::proxy(py, url, self.proxy)? {
+            if let Some(proxy) = options::proxy(py, &url, self.proxy)? {
                 client = client.proxy(proxy);
             }
         }

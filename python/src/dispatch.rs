@@ -1,6 +1,7 @@
 //! Events on their way to the listeners of a target.
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
@@ -12,6 +13,10 @@ use crate::event::{CloseEvent, ErrorEvent, Event, MessageEvent, Name};
 use crate::event_target::EventTarget;
 use crate::python;
 use crate::socket::WebSocket;
+
+/// Ends that the standard has a close event for, and no error event: the peer is gone, or never answers
+/// our Close.
+const LOST: [&str; 5] = ["ended", "reset", "tls_truncated", "close_timeout", "close_unsent"];
 
 /// The close code of every failure (RFC 6455 section 7.1.5).
 const ABNORMAL: u16 = 1006;
@@ -67,7 +72,9 @@ impl WebSocket {
         if let Some(error) = &error {
             let kept = error.clone().unbind();
             *this.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
-            Self::fire(slf, ErrorEvent::fired(py, error));
+            if !(this.strict_events.load(Ordering::Acquire) && opened && is_lost(close)) {
+                Self::fire(slf, ErrorEvent::fired(py, error));
+            }
         }
         let (code, reason) = if opened { (close.code, &*close.reason) } else { (ABNORMAL, "") };
         let clean = opened && close.clean;
@@ -86,6 +93,10 @@ impl WebSocket {
             connection.driver().report(slf.py(), error, slf.as_any(), slf.as_any());
         }
     }
+}
+
+fn is_lost(close: &Closed) -> bool {
+    close.error.as_ref().is_some_and(|error| LOST.contains(&error.kind()))
 }
 
 /// Calls the listeners for `event`, in their order; whether its default is not prevented.

@@ -1,6 +1,6 @@
 //! `tightwire.WebSocket`: the class of the browser.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -27,6 +27,8 @@ use crate::python;
 #[pyclass(frozen, subclass, extends = EventTarget, module = "tightwire")]
 pub(crate) struct WebSocket {
     pub(crate) connection: OnceLock<Connection>,
+    /// No more error events than the standard has.
+    pub(crate) strict_events: AtomicBool,
     /// A [`Form`].
     binary: AtomicU8,
     pub(crate) error: Mutex<Option<Py<PyAny>>>,
@@ -41,6 +43,7 @@ impl WebSocket {
     fn empty() -> Self {
         Self {
             connection: OnceLock::new(),
+            strict_events: AtomicBool::new(false),
             binary: AtomicU8::new(Form::Blob as u8),
             error: Mutex::new(None),
             close_event: Mutex::new(None),
@@ -126,17 +129,19 @@ impl WebSocket {
     }
 
     #[pyo3(signature = (
-        url, protocols = None, *, headers = None, origin = None, auth = None, cookies = None,
+        url, protocols = None, *, base = None, headers = None, origin = None, auth = None, cookies = None,
         max_redirects = 0, tls = None, timeout = 10.0, close_timeout = 5.0, linger = 2.0,
         write_timeout = 30.0, heartbeat = (20.0, 20.0),
         limits = None, compression = None, proxy = None, local_address = None, sock = None,
-        binary = "mirror", signal = None, r#loop = None
+        block_bad_ports = false, binary = "mirror", strict_events = false, signal = None,
+        r#loop = None
     ))]
     #[expect(clippy::too_many_arguments, reason = "the keywords of a constructor")]
     fn __init__(
         slf: &Bound<'_, Self>,
         url: &Bound<'_, PyString>,
         protocols: Option<&Bound<'_, PyAny>>,
+        base: Option<&str>,
         headers: Option<&Bound<'_, PyAny>>,
         origin: Option<String>,
         auth: Option<&Bound<'_, PyAny>>,
@@ -153,7 +158,9 @@ impl WebSocket {
         proxy: Option<&Bound<'_, PyAny>>,
         local_address: Option<(String, u16)>,
         sock: Option<&Bound<'_, PyAny>>,
+        block_bad_ports: bool,
         binary: &str,
+        strict_events: bool,
         signal: Option<&Bound<'_, PyAny>>,
         r#loop: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
@@ -165,9 +172,11 @@ impl WebSocket {
         if let Some(signal) = &signal {
             signal.call_method0("throwIfAborted")?;
         }
+        slf.get().strict_events.store(strict_events, Ordering::Release);
         slf.get().binary.store(Form::from_keyword(binary)? as u8, Ordering::Release);
         let url = text_of(url)?;
         let keywords = Keywords {
+            base,
             protocols,
             headers,
             origin,
@@ -177,6 +186,7 @@ impl WebSocket {
             tls,
             proxy,
             local_address,
+            block_bad_ports,
             sock,
         };
         let jar = client::jar(cookies)?;

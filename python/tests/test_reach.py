@@ -117,3 +117,24 @@ def test_bad_proxies():
             WebSocket("ws://127.0.0.1:1/", proxy=proxy)
     with pytest.raises(TypeError, match="proxy"):
         WebSocket("ws://127.0.0.1:1/", proxy=7)
+
+
+@pytest.mark.parametrize("port", [1, 25, 6000, 10080])
+def test_bad_ports_are_blocked_on_request(play, log, port):
+    ws = play(lambda: log.watch(WebSocket(f"ws://localhost:{port}/", block_bad_ports=True)))
+    assert log == [("error", 3), ("close", 3, 1006, "", False)]
+    assert isinstance(ws.error, tightwire.ConnectError) and ws.error.kind == "bad_port"
+    assert str(ws.error) == f"tcp: port {port} is blocked, as in browsers (option: block_bad_ports)"
+
+
+def test_a_relative_url_needs_a_base():
+    with running_server(echo) as server:
+        base = f"http://localhost:{server.port}/dir/page#part"
+        ws, got = converse("chat?x=1", base=base)
+        assert ws.url == f"ws://localhost:{server.port}/dir/chat?x=1" and got == ["hello"]
+    with pytest.raises(tightwire.SyntaxError, match="url"):
+        WebSocket("chat")
+    with pytest.raises(tightwire.SyntaxError, match="url"):
+        WebSocket("chat", base="page")
+    with pytest.raises(tightwire.SyntaxError, match="url"):
+        WebSocket("#part", base="ws://localhost/")

@@ -406,6 +406,7 @@ class WebSocket(EventTarget):
     Args:
         url: `ws:` or `wss:`; `http:` and `https:` mean the same; or `ws+unix:/path/of/socket:/resource`. No
             fragment.
+        base: What `url` may be relative to, as it is in a page of that URL.
         protocols: The subprotocols to ask for. The server must choose one of them.
         headers: More header fields for the request.
         origin: The `Origin` to send; none by default.
@@ -430,8 +431,11 @@ class WebSocket(EventTarget):
         local_address: The IP address and port (0 for any) that the connection comes from.
         sock: A connected stream socket to use instead of connecting. It is duplicated: close it
             whenever you like, and do not read or write it meanwhile.
+        block_bad_ports: Has connections to ports of other protocols, such as 25, fail as browsers do.
         binary: What `event.data` of a binary message is: `"mirror"` does as `binaryType` says, `"bytes"` and
             `"memoryview"` are the plain ones, until `binaryType` is set.
+        strict_events: No `error` event if the peer goes without a Close, or never answers ours: the standard has
+            none there. `error` on the socket and on the `close` event are set all the same.
         signal: Aborting it ends the opening handshake, with its reason as the error; later it does nothing.
         loop: A `tightwire.Loop`, or the asyncio loop to use: the running one, or one that this thread
             will run.
@@ -467,6 +471,7 @@ class WebSocket(EventTarget):
         url: str,
         protocols: str | Iterable[str] | None = None,
         *,
+        base: str | None = None,
         headers: _Headers | None = None,
         origin: str | None = None,
         auth: Auth | tuple[str, str] | None = None,
@@ -483,7 +488,9 @@ class WebSocket(EventTarget):
         proxy: str | tuple[str, TLS | SSLContext | None] | bool | None = None,
         local_address: tuple[str, int] | None = None,
         sock: socket.socket | None = None,
+        block_bad_ports: bool = False,
         binary: Literal["mirror", "bytes", "memoryview"] = "mirror",
+        strict_events: bool = False,
         signal: AbortSignal | None = None,
         loop: BaseLoop | asyncio.AbstractEventLoop | None = None,
     ) -> None: ...

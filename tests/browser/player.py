@@ -29,8 +29,8 @@ def made(step):
 
 
 class Player:
-    def __init__(self, scenario, base):
-        self.client, self.base = scenario["client"], base
+    def __init__(self, scenario, base, **options):
+        self.client, self.base, self.options = scenario["client"], base, options
         self.trace, self.seen, self.listeners = [], {}, {}
         self.when_over = lambda: None
 
@@ -122,7 +122,7 @@ class Player:
     def begin(self):
         try:
             arguments = [self.client["protocols"]] if "protocols" in self.client else []
-            self.ws = tightwire.WebSocket(self.client.get("url", self.base), *arguments)
+            self.ws = tightwire.WebSocket(self.client.get("url", self.base), *arguments, **self.options)
         except Exception as error:
             self.trace.append(["threw", "constructor", type(error).__name__])
             return self.when_over()

@@ -114,6 +114,21 @@ def test_traces_in_cpp_are_equal(name, driver, server, traces, player_cpp):
     compare(json.loads(played.stdout), meant, [like_cpp(entry) for entry in theirs])
 
 
+STRICT = [
+    name
+    for difference in DIFFERENCES
+    if difference.get("ours_insert_error_before_close")
+    for name in difference["scenarios"]
+]
+
+
+@pytest.mark.parametrize("name", STRICT)
+def test_strict_events_are_the_standards(name, server, traces):
+    scenario, base = scripted.SCENARIOS[name], f"ws://localhost:{server.port}/{name}"
+    ours = player.Player(scenario, base, strict_events=True).play(player.DRIVERS["own loop"])
+    assert json.loads(json.dumps(ours)) == traces(name)
+
+
 def test_differences_are_of_scenarios_that_exist():
     named = {name for difference in DIFFERENCES for name in difference["scenarios"]}
     assert named <= set(scripted.SCENARIOS)

@@ -101,6 +101,13 @@ static void ways(tw_loop loop, uint16_t port, const struct end *accepted)
     end = run(loop, &options);
     CHECK(end.error.code == TW_ECONNECT && strstr(end.error.text, "here.sock") != NULL);
 
+    memset(&options, 0, sizeof options);
+    options.url = "ws://127.0.0.1:25/";
+    options.flags = TW_CLIENT_BLOCK_BAD_PORTS;
+    end = run(loop, &options);
+    CHECK(end.error.code == TW_ECONNECT && !end.opened);
+    CHECK(strcmp(end.error.text, "tcp: port 25 is blocked, as in browsers (option: block_bad_ports)") == 0);
+
     /* A WebSocket server is no proxy: it answers CONNECT with an error of HTTP. */
     snprintf(url, sizeof url, "http://me:secret@127.0.0.1:%d", port);
     memset(&options, 0, sizeof options);

@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import trio
 import trustme
+import uvloop
 
 import tightwire
 from tightwire import _loops
@@ -117,15 +119,31 @@ def own_loop(begin, page):
     tightwire.run()
 
 
-def in_asyncio(begin, page):
-    async def main():
-        asyncio.get_running_loop().set_exception_handler(lambda loop, context: page.give_up(context["exception"]))
-        begin()
-        # The handlers of one may have made another.
-        for ws in page.sockets:
-            await ws.closed()
+async def until_closed(begin, page):
+    begin()
+    # The handlers of one may have made another.
+    for ws in page.sockets:
+        await ws.closed()
 
-    asyncio.run(main())
+
+async def reporting(begin, page):
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: page.give_up(context["exception"]))
+    await until_closed(begin, page)
+
+
+def in_asyncio(begin, page):
+    asyncio.run(reporting(begin, page))
+
+
+def in_uvloop(begin, page):
+    uvloop.run(reporting(begin, page))
+
+
+def in_trio(begin, page):
+    trio.run(until_closed, begin, page)
+
+
+DRIVERS = {"own loop": own_loop, "asyncio": in_asyncio, "uvloop": in_uvloop, "trio": in_trio}
 
 
 class Page:
@@ -190,7 +208,7 @@ def page_for(request, servers, scheme, drive):
     yield Page(scheme, servers[scheme], drive)
     # A test that failed must not leave sockets to the next one.
     if loop := getattr(_loops._own, "loop", None):
-        loop.abandon()
+        loop._abandon()
         del _loops._own.loop
 
 
@@ -199,7 +217,7 @@ def scheme(request):
     return request.param
 
 
-@pytest.fixture(params=[own_loop, in_asyncio], ids=["own loop", "asyncio"])
+@pytest.fixture(params=DRIVERS.values(), ids=DRIVERS)
 def page(request, servers, scheme):
     yield from page_for(request, servers, scheme, request.param)
 

@@ -172,7 +172,8 @@ def listening_on_a_blocked_port():
 def test_a_blocked_port_fails_without_a_connection(page):
     def begin():
         # Who does connect waits for an answer that does not come.
-        ws = page.socket(url=f"{page.scheme}://127.0.0.1:{listener.getsockname()[1]}/", timeout=0.2)
+        url = f"{page.scheme}://127.0.0.1:{listener.getsockname()[1]}/"
+        ws = page.socket(url=url, timeout=0.2, block_bad_ports=True)
         assert ws.readyState == 0 and ws.log == []
         return ws
 

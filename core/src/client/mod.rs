@@ -45,6 +45,7 @@ pub struct ClientOptions {
     /// The answer to the server's challenge.
     login: Option<String>,
     max_redirects: u32,
+    blocks_bad_ports: bool,
     reconnect: Option<Reconnect>,
     connect_to: Option<String>,
     socket: Option<Arc<OwnedFd>>,
@@ -63,8 +64,27 @@ impl ClientOptions {
     ///
     /// The URL is not one for a WebSocket; the error names the part.
     pub fn new(url: &str) -> Result<Self, Error> {
-        Ok(Self {
-            target: Target::parse(url)?,
+        Ok(Self::of(Target::parse(url)?))
+    }
+
+    /// As [`new`](Self::new), for a URL that may be relative to `base`, as it is in a page of that
+    /// URL.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new); or `base` is no absolute URL.
+    pub fn with_base(url: &str, base: &str) -> Result<Self, Error> {
+        Ok(Self::of(Target::parse_in(url, base)?))
+    }
+
+    /// The URL as browsers write it, with the scheme `ws` or `wss`. It may have a password in it.
+    pub fn url(&self) -> &str {
+        &self.target.url
+    }
+
+    fn of(target: Target) -> Self {
+        Self {
+            target,
             tuning: Tuning::default(),
             protocols: Vec::new(),
             headers: Vec::new(),
@@ -72,6 +92,7 @@ impl ClientOptions {
             auth: None,
             login: None,
             max_redirects: 0,
+            blocks_bad_ports: false,
             reconnect: None,
             connect_to: None,
             socket: None,
@@ -80,7 +101,7 @@ impl ClientOptions {
             tls_name: None,
             #[cfg(feature = "tls")]
             tls: None,
-        })
+        }
     }
 
     /// Offers a subprotocol, after those offered before (RFC 6455 section 1.9).
@@ -121,6 +142,14 @@ impl ClientOptions {
     #[must_use]
     pub fn max_redirects(mut self, max: u32) -> Self {
         self.max_redirects = max;
+        self
+    }
+
+    /// Refuses to connect to ports of other protocols, such as 25, as browsers do (Fetch, section "Port
+    /// blocking"). Off by default.
+    #[must_use]
+    pub fn block_bad_ports(mut self, block: bool) -> Self {
+        self.blocks_bad_ports = block;
         self
     }
 

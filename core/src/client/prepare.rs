@@ -9,6 +9,7 @@ use crate::config::Tuning;
 use crate::error::{Error, Phase};
 use crate::event_loop::Again;
 use crate::net::login::Credentials;
+use crate::net::ports::is_bad;
 use crate::net::proxy::{Destination, Tunnel};
 use crate::net::socket::SocketOptions;
 use crate::proto::handshake::{ClientHandshake, ClientRequest};
@@ -46,6 +47,8 @@ pub(crate) enum Route {
     Socket(Arc<OwnedFd>),
     /// A Unix domain socket.
     Unix(PathBuf),
+    /// A port that is not to be reached.
+    Blocked(u16),
 }
 
 /// Options that were found legal, and what follows from them.
@@ -121,6 +124,9 @@ impl ClientOptions {
 
     fn through(&self, route: &Route) -> Result<Option<Through>, Error> {
         let Some(proxy) = &self.proxy else { return Ok(None) };
+        if matches!(route, Route::Blocked(_)) {
+            return Ok(None);
+        }
         let Route::Host { host, port } = route else {
             return Err(Error::argument("proxy: does not go with a Unix or a given socket"));
         };
@@ -138,10 +144,12 @@ impl ClientOptions {
         if let Some(socket) = &self.socket {
             return Ok(Route::Socket(Arc::clone(socket)));
         }
+        let port = self.target.port;
         let Some(address) = &self.connect_to else {
             return Ok(match &self.target.unix {
                 Some(path) => Route::Unix(path.clone()),
-                None => Route::Host { host: self.target.host.clone(), port: self.target.port },
+                None if self.blocks_bad_ports && is_bad(port) => Route::Blocked(port),
+                None => Route::Host { host: self.target.host.clone(), port },
             });
         };
         if let Some(path) = address.strip_prefix("unix:") {

@@ -77,6 +77,7 @@ impl Dial {
             Route::Host { host, port } => format!("{host}:{port}"),
             Route::Socket(_) => "the given socket".to_owned(),
             Route::Unix(path) => path.display().to_string(),
+            Route::Blocked(port) => format!("port {port}"),
         }
     }
 }
@@ -158,7 +159,7 @@ impl Core {
         match route {
             Route::Host { host, port } => self.resolver.resolve(host, *port, Box::new(reply)),
             // Nothing to look up; but what follows may call back, and that is for a turn.
-            Route::Socket(_) | Route::Unix(_) => reply(Ok(Vec::new())),
+            Route::Socket(_) | Route::Unix(_) | Route::Blocked(_) => reply(Ok(Vec::new())),
         }
         lookup
     }
@@ -197,6 +198,14 @@ impl Core {
             }
             (route @ Route::Host { .. }, Err(error)) => {
                 return link.fail(dial.blame(unresolved(route, Some(error))));
+            }
+            (Route::Blocked(port), _) => {
+                let cause = format_args!(
+                    "port {port} is blocked, as in browsers (option: block_bad_ports)"
+                );
+                return link.fail(
+                    Error::new(ErrorPhase::Tcp, ErrorCode::Connect, cause).of_kind("bad_port"),
+                );
             }
             (Route::Unix(path), _) => socket::connect_unix(path),
             (Route::Socket(socket), _) => {
@@ -246,7 +255,7 @@ impl Core {
 fn unresolved(route: &Route, error: Option<io::Error>) -> Error {
     let what = match route {
         Route::Host { host, .. } => format!("could not resolve {host:?}"),
-        Route::Socket(_) | Route::Unix(_) => "could not resolve it".to_owned(),
+        Route::Socket(_) | Route::Unix(_) | Route::Blocked(_) => "could not resolve it".to_owned(),
     };
     let error = error.unwrap_or_else(|| io::ErrorKind::NotFound.into());
     Error::io(ErrorPhase::Dns, ErrorCode::Dns, &what, &error)

@@ -5,6 +5,7 @@
 
 pub(crate) mod listen;
 pub(crate) mod login;
+pub(crate) mod ports;
 pub(crate) mod proxy;
 pub(crate) mod resolve;
 pub(crate) mod socket;
