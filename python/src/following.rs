@@ -58,6 +58,17 @@ pub(crate) fn signal_of<'py>(
     }
 }
 
+/// The same, which must not be aborted yet: else its reason is raised.
+pub(crate) fn usable_signal<'py>(
+    value: Option<&Bound<'py, PyAny>>,
+) -> PyResult<Option<Bound<'py, EventTarget>>> {
+    let signal = signal_of(value)?;
+    if let Some(signal) = &signal {
+        signal.call_method0("throwIfAborted")?;
+    }
+    Ok(signal)
+}
+
 /// The exception that a signal was aborted with.
 pub(crate) fn reason_of(signal: &Bound<'_, PyAny>) -> Py<PyAny> {
     match signal.call_method0("throwIfAborted") {

@@ -19,7 +19,7 @@ use crate::error::{named, syntax};
 use crate::event::Name;
 use crate::event_loop::BaseLoop;
 use crate::event_target::EventTarget;
-use crate::following::{Following, signal_of};
+use crate::following::{Following, usable_signal};
 use crate::options::{self, Heartbeat, Limits, Times};
 use crate::python;
 
@@ -168,10 +168,7 @@ impl WebSocket {
         if slf.get().connection.get().is_some() {
             return Err(PyRuntimeError::new_err("WebSocket.__init__ was called twice"));
         }
-        let signal = signal_of(signal)?;
-        if let Some(signal) = &signal {
-            signal.call_method0("throwIfAborted")?;
-        }
+        let signal = usable_signal(signal)?;
         slf.get().strict_events.store(strict_events, Ordering::Release);
         slf.get().binary.store(Form::from_keyword(binary)? as u8, Ordering::Release);
         let url = text_of(url)?;
@@ -195,9 +192,7 @@ impl WebSocket {
         let client = keywords.options(py, &url, tuning)?;
         let current = python::current_loop(py)?.call1((r#loop,))?;
         client::connect(slf, &client, jar, current.cast::<BaseLoop>()?.get())?;
-        if let Some(signal) = &signal {
-            Self::follow(slf, signal)?;
-        }
+        signal.iter().try_for_each(|signal| Self::follow(slf, signal))?;
         Self::hold_if_needed(slf.as_super());
         Ok(())
     }

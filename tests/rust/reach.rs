@@ -232,7 +232,10 @@ fn bad_ports_are_blocked_on_request() {
     let world = World::new();
     let options = ClientOptions::new("ws://127.0.0.1:10080/").unwrap();
     let error = fails(&world, options.clone().block_bad_ports(true)).error.unwrap();
-    assert_eq!((error.code(), error.phase(), error.kind()), (ErrorCode::Connect, Phase::Tcp, "bad_port"));
+    assert_eq!(
+        (error.code(), error.phase(), error.kind()),
+        (ErrorCode::Connect, Phase::Tcp, "bad_port")
+    );
     assert!(error.to_string().ends_with("(option: block_bad_ports)"), "{error}");
     let error = fails(&world, options).error.unwrap();
     assert_ne!(error.kind(), "bad_port");

@@ -199,14 +199,7 @@ impl Core {
             (route @ Route::Host { .. }, Err(error)) => {
                 return link.fail(dial.blame(unresolved(route, Some(error))));
             }
-            (Route::Blocked(port), _) => {
-                let cause = format_args!(
-                    "port {port} is blocked, as in browsers (option: block_bad_ports)"
-                );
-                return link.fail(
-                    Error::new(ErrorPhase::Tcp, ErrorCode::Connect, cause).of_kind("bad_port"),
-                );
-            }
+            (Route::Blocked(port), _) => return link.fail(blocked(*port)),
             (Route::Unix(path), _) => socket::connect_unix(path),
             (Route::Socket(socket), _) => {
                 socket::adopt_connected(socket, &dial.prepared.socket_options)
@@ -249,6 +242,12 @@ impl Core {
             self.reached(link, dial, Stream::Plain(socket));
         }
     }
+}
+
+/// The error of a port that is not to be reached.
+fn blocked(port: u16) -> Error {
+    let cause = format_args!("port {port} is blocked, as in browsers (option: block_bad_ports)");
+    Error::new(ErrorPhase::Tcp, ErrorCode::Connect, cause).of_kind("bad_port")
 }
 
 /// The error that a name has no address.
