@@ -45,7 +45,7 @@ EXAMPLES_C := $(patsubst examples/c/%.c,target/c/examples/%,$(wildcard examples/
 .PHONY: help demo test setup build clean FORCE \
   check fmt clippy features doc limits deny header \
   rust-release python-ext examples-c echo-server-c echo-client-c talk-c programs-c \
-  test-rust test-c test-docs man test-python test-browser test-wpt wpt test-network test-hosts test-sanitizers valgrind autobahn autobahn-full interop fuzz fuzz-short bench bench-memory
+  test-rust test-c test-docs man test-python test-browser test-wpt wpt stubs test-network test-hosts test-sanitizers valgrind autobahn autobahn-full interop fuzz fuzz-short bench bench-memory
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | column -t -s '|'
@@ -163,6 +163,8 @@ test-browser: setup rust-release $(TESTEES_C) python-ext ## headless Chromium as
 	@$(STEP) "test: browser" --need chromium,gcc $(PY) -m pytest -q tests/browser
 test-wpt: setup python-ext ## Web Platform Tests' cases for WebSocket, against pywebsocket3; compares docs/wpt.md
 	@$(STEP) "test: Web Platform Tests" $(PY) tests/wpt/table.py
+stubs: python-ext ## write the docstrings of the compiled module into its stubs
+	@$(PY) tests/scripts/stubs.py
 wpt: setup python-ext ## write docs/wpt.md anew
 	@$(PY) tests/wpt/table.py --write
 autobahn: setup rust-release $(TESTEES_C) python-ext ## Autobahn cases 1-7, 9, 10 and 27 of 12 and 13, five testees

@@ -12,7 +12,17 @@ use pyo3::types::{PyBool, PyBytes, PyInt, PyMemoryView};
 use crate::blob::{compare, fill, position};
 use crate::convert::Payload;
 
-/// A fixed number of bytes, with the buffer protocol.
+/// A fixed number of bytes that may be written through the buffer protocol.
+///
+/// Example:
+///     buffer = tightwire.ArrayBuffer(4)
+///     memoryview(buffer)[0] = 1
+///     print(bytes(buffer))
+///
+/// Two are equal, also to other objects with bytes, if their bytes are.
+///
+/// Args:
+///     length: How many bytes, which are 0 at first; or a bytes-like object to copy.
 #[pyclass(frozen, weakref, module = "tightwire")]
 pub(crate) struct ArrayBuffer {
     memory: Memory,
@@ -68,7 +78,7 @@ impl ArrayBuffer {
         self.memory.0.len()
     }
 
-    /// The same: it does not grow.
+    /// The same.
     #[getter(maxByteLength)]
     fn max_byte_length(&self) -> usize {
         self.memory.0.len()
@@ -95,7 +105,7 @@ impl ArrayBuffer {
         Self::of(content.get(first..last).unwrap_or_default())
     }
 
-    /// Whether `value` is a view of a buffer, such as a `memoryview`.
+    /// Whether `value` is a `memoryview`.
     #[staticmethod]
     #[pyo3(name = "isView")]
     fn is_view(value: &Bound<'_, PyAny>) -> bool {

@@ -13,7 +13,21 @@ use crate::convert::{Payload, text_of};
 use crate::file::FileSource;
 use crate::python;
 
-/// Immutable bytes with a media type.
+/// Bytes that do not change, in memory or in a file (W3C File API).
+///
+/// Example:
+///     blob = tightwire.Blob(["grüße", bytes(2)], type="application/x-mixed")
+///     print(blob.size, bytes(blob.slice(-2)))
+///     print(asyncio.run(blob.slice(0, 7).text()))
+///
+/// It has the buffer protocol, so `bytes(blob)`, `str(blob, "utf-8")` or `numpy.frombuffer(blob, "u1")` read it at once;
+/// one in a file is read by `bytes(blob)` only. Two are equal, also to other objects with bytes, if their bytes
+/// are. Any thread.
+///
+/// Args:
+///     parts: `str`, which become UTF-8, bytes-like objects and blobs, put one behind the other.
+///     type: A media type.
+///     endings: `"native"` makes the system's own of the line endings in `str`.
 #[pyclass(frozen, weakref, module = "tightwire")]
 pub(crate) struct Blob {
     source: Source,
@@ -138,7 +152,12 @@ impl Blob {
         Ok(Self { source, start: 0, size: content.len(), media_type: media_type(py, r#type) })
     }
 
-    /// The content of a file, which is read when it is needed.
+    /// The content of a file, or the rest of an open one, which is read when it is needed.
+    ///
+    /// The file must stay as it is; it may be closed and its name may go.
+    ///
+    /// Raises:
+    ///     OSError: It cannot be opened.
     #[classmethod]
     #[pyo3(signature = (file, *, r#type = ""))]
     fn from_file(
@@ -157,7 +176,7 @@ impl Blob {
         self.size
     }
 
-    /// The media type that it was made with, in lower case.
+    /// The media type that it was made with, in lower case; may be empty.
     #[getter]
     fn r#type(&self, py: Python<'_>) -> Py<PyString> {
         match &self.media_type {
@@ -166,7 +185,7 @@ impl Blob {
         }
     }
 
-    /// The bytes from `start` to `end`, which count from the end if they are negative. No copy.
+    /// The bytes from `start` to `end`, which count from the end if they are negative. Nothing is copied.
     #[pyo3(signature = (start = 0, end = None, contentType = ""))]
     #[expect(non_snake_case, reason = "the standard's name is the keyword")]
     fn slice(&self, py: Python<'_>, start: i64, end: Option<i64>, contentType: &str) -> Self {
@@ -185,23 +204,26 @@ impl Blob {
         matches!(self.source, Source::File(_))
     }
 
-    /// To be awaited: the content as a `str`.
+    /// The content, decoded as UTF-8 without its byte order mark; what is no UTF-8 becomes U+FFFD.
+    ///
+    /// Raises:
+    ///     NotReadableError: Its file cannot be read, or changed.
     fn text<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         python::blob(slf.py(), "text")?.call1((slf,))
     }
 
-    /// To be awaited: the content as `bytes`.
+    /// The content. Raises as `text`.
     fn bytes<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         python::blob(slf.py(), "content")?.call1((slf,))
     }
 
-    /// To be awaited: the content as an `ArrayBuffer`.
+    /// The content, copied. Raises as `text`.
     #[pyo3(name = "arrayBuffer")]
     fn array_buffer<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         python::blob(slf.py(), "array_buffer")?.call1((slf,))
     }
 
-    /// The content in pieces, for `async for`.
+    /// The content in pieces of at most 64 KiB, for `async for`. Raises as `text`.
     fn stream<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         python::blob(slf.py(), "stream")?.call1((slf,))
     }

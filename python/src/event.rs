@@ -57,6 +57,11 @@ impl From<&str> for Name {
 }
 
 /// Something that happened to a target; the base of the other events.
+///
+/// Args:
+///     type: The name that listeners are registered for.
+///     bubbles: Of no effect here.
+///     cancelable: Whether `preventDefault` makes `dispatchEvent` return false.
 #[pyclass(frozen, subclass, weakref, module = "tightwire")]
 pub(crate) struct Event {
     name: Name,
@@ -153,26 +158,26 @@ impl Event {
         Self::new_with(r#type.into(), flags)
     }
 
-    /// The name that listeners are registered for.
+    /// `open`, `message`, `error`, `close`, or a name of your own.
     #[getter]
     fn r#type<'py>(&self, py: Python<'py>) -> Bound<'py, PyString> {
         self.name.to_py(py)
     }
 
-    /// What it was dispatched on.
+    /// What it was dispatched on, for the library's events the `WebSocket`; None before.
     #[getter]
     fn target(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         let target = self.target.lock().unwrap_or_else(PoisonError::into_inner);
         target.as_ref().map(|target| target.clone_ref(py))
     }
 
-    /// The same while it is dispatched, else `None`.
+    /// The same, while it is dispatched; else None.
     #[getter(currentTarget)]
     fn current_target(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         if self.has(DISPATCHING) { self.target(py) } else { None }
     }
 
-    /// `AT_TARGET` while the event is dispatched, else `NONE`.
+    /// AT_TARGET while it is dispatched, else NONE.
     #[getter(eventPhase)]
     fn event_phase(&self) -> u8 {
         if self.has(DISPATCHING) { Self::AT_TARGET } else { Self::NONE }
@@ -184,13 +189,13 @@ impl Event {
         self.current_target(py).into_iter().collect()
     }
 
-    /// Always false: there are no shadow trees here.
+    /// Always false.
     #[getter]
     fn composed(&self) -> bool {
         false
     }
 
-    /// When it was made: milliseconds of the clock that `time.monotonic` reads.
+    /// When it was made, in milliseconds of the clock that `time.monotonic` reads.
     #[getter(timeStamp)]
     fn time_stamp(&self) -> f64 {
         self.time_stamp
@@ -234,7 +239,7 @@ impl Event {
         self.flags.fetch_or(STOPPED | STAYS, Ordering::AcqRel);
     }
 
-    /// Called in a listener with `capture`, keeps those without from being called.
+    /// In a listener with `capture`: keeps those without from being called.
     #[pyo3(name = "stopPropagation")]
     fn stop_propagation(&self) {
         self.flags.fetch_or(STAYS, Ordering::AcqRel);
@@ -261,7 +266,8 @@ impl Event {
 /// A message came in.
 #[pyclass(frozen, subclass, extends = Event, module = "tightwire")]
 pub(crate) struct MessageEvent {
-    /// `str` for a text message, `bytes` for a binary one.
+    /// `str` for a text message; for a binary one a `Blob` or `ArrayBuffer`, as `binaryType` says at
+    /// that moment, or what the keyword `binary` asked for.
     #[pyo3(get)]
     data: Py<PyAny>,
     /// Scheme, host and port of the socket's URL.
@@ -302,19 +308,19 @@ impl MessageEvent {
             .add_subclass(Self { data, origin })
     }
 
-    /// Always empty: sockets have no event ids.
+    /// Always empty.
     #[getter(lastEventId)]
     fn last_event_id(&self) -> &'static str {
         ""
     }
 
-    /// Always `None`: sockets have no source window.
+    /// Always None.
     #[getter]
     fn source(&self) -> Option<Py<PyAny>> {
         None
     }
 
-    /// Always empty: sockets pass no ports.
+    /// Always empty.
     #[getter]
     fn ports<'py>(&self, py: Python<'py>) -> Bound<'py, PyTuple> {
         PyTuple::empty(py)
@@ -332,17 +338,17 @@ impl MessageEvent {
     }
 }
 
-/// The connection is over.
+/// The connection is over; always the last event of a socket.
 #[pyclass(frozen, subclass, extends = Event, module = "tightwire")]
 pub(crate) struct CloseEvent {
     /// The peer's close code; 1005 if it gave none, 1006 if there was no closing handshake.
     #[pyo3(get)]
     code: u16,
-    /// The peer's reason.
+    /// The peer's reason; may be empty.
     #[pyo3(get)]
     reason: Py<PyString>,
     was_clean: bool,
-    /// The exception that says why; `None` if nothing failed.
+    /// Why the connection failed; None if it did not.
     #[pyo3(get)]
     error: Option<Py<PyAny>>,
 }
@@ -393,6 +399,7 @@ impl CloseEvent {
         })
     }
 
+    /// Whether the closing handshake was completed.
     #[getter(wasClean)]
     fn was_clean(&self) -> bool {
         self.was_clean
@@ -411,13 +418,13 @@ impl CloseEvent {
     }
 }
 
-/// The connection failed; a close event follows.
+/// The connection failed; a `CloseEvent` follows at once.
 #[pyclass(frozen, subclass, extends = Event, module = "tightwire")]
 pub(crate) struct ErrorEvent {
-    /// The text of `error`.
+    /// The text of `error`: `phase: cause`.
     #[pyo3(get)]
     message: Py<PyString>,
-    /// The exception that says why; `None` if nothing failed.
+    /// The exception that says why.
     #[pyo3(get)]
     error: Option<Py<PyAny>>,
 }

@@ -18,8 +18,7 @@ use crate::python;
 use crate::socket::WebSocket;
 use crate::timer::Timer;
 
-/// Owns a core loop: when this object goes, its sockets are closed. The base of `tightwire.Loop`;
-/// `tightwire._loops` keeps one for each asyncio loop and for each thread that calls `run()`.
+/// The base of `tightwire.Loop`, and what an asyncio loop or a thread has of its own.
 #[pyclass(frozen, subclass, weakref, module = "tightwire._native")]
 pub(crate) struct BaseLoop {
     driver: Arc<Driver>,
@@ -143,7 +142,10 @@ impl BaseLoop {
         Ok(Self { driver, kept: Mutex::new(None) })
     }
 
-    /// The descriptor that is readable whenever `dispatch` has work.
+    /// The descriptor that is readable whenever `dispatch` has work, timers included.
+    ///
+    /// Raises:
+    ///     RuntimeError: The loop is closed, or the call comes from another thread or a handler.
     fn fileno(&self) -> PyResult<i32> {
         let Some(event_loop) = self.driver.checkout() else {
             return Err(PyRuntimeError::new_err("the loop is closed, or at work"));
@@ -154,6 +156,9 @@ impl BaseLoop {
     }
 
     /// Does what there is to do, without waiting. All handlers run in here.
+    ///
+    /// Does nothing in a handler, and on another thread while one runs the loop. Raises what a handler
+    /// raised to end the program, such as `SystemExit`.
     fn dispatch(&self, py: Python<'_>) -> PyResult<()> {
         if !self.driver.is_running() {
             self.driver.own();
@@ -161,17 +166,25 @@ impl BaseLoop {
         self.turn_once(py).1
     }
 
-    /// Drives the loop until nothing is left, or `stop` is called.
+    /// Drives the loop on this thread until neither a socket nor a server is left, or `stop` is called.
+    ///
+    /// Ctrl-C ends it with `KeyboardInterrupt`, and it may be called again.
+    ///
+    /// Raises:
+    ///     RuntimeError: It is run already, for instance in a handler.
     fn run(&self, py: Python<'_>) -> PyResult<()> {
         self.run_until(py, EventLoop::is_idle)
     }
 
-    /// Has `run` return. Any thread.
+    /// Has `run` return, or the next `run` at once. Any thread.
     fn stop(&self) {
         self.driver.handle().stop();
     }
 
-    /// Has `callback(*args)` called by the loop. Any thread.
+    /// Has `callback(*args)` called on the thread that drives the loop. Any thread.
+    ///
+    /// Raises:
+    ///     RuntimeError: The loop is closed.
     #[pyo3(signature = (callback, *args))]
     fn call_soon_threadsafe(&self, callback: Py<PyAny>, args: Py<PyTuple>) -> PyResult<()> {
         let job = self.job(callback, args);
@@ -181,7 +194,12 @@ impl BaseLoop {
         }
     }
 
-    /// Has `callback(*args)` called by the loop after `seconds`.
+    /// Has `callback(*args)` called by the loop after `seconds`. A timer does not keep `run` from
+    /// returning.
+    ///
+    /// Raises:
+    ///     RuntimeError: The loop is closed, or another thread drives it.
+    ///     ValueError: A negative time.
     #[pyo3(signature = (seconds, callback, *args))]
     fn call_later(
         &self,
@@ -199,8 +217,8 @@ impl BaseLoop {
         Ok(Timer::new(&self.driver, id))
     }
 
-    /// Called with a dict of `message`, `exception`, `websocket` and `handler` for each exception
-    /// that a handler raises; `None`: `sys.unraisablehook` is.
+    /// Called with `message`, `exception`, `websocket` and `handler` for each exception that a handler raises; None:
+    /// `sys.unraisablehook` is.
     #[getter]
     fn exception_handler(&self, py: Python<'_>) -> Option<Py<PyAny>> {
         self.driver.exception_handler(py)
@@ -211,7 +229,7 @@ impl BaseLoop {
         self.driver.set_exception_handler(handler);
     }
 
-    /// Whether there is neither a socket nor a server nor an event that is owed.
+    /// Whether neither a socket nor a server is left. False on another thread than the one that drives it.
     #[getter]
     fn idle(&self) -> bool {
         if let Some(idle) = current::borrow(&self.driver, |context| context.is_idle()) {
@@ -223,7 +241,7 @@ impl BaseLoop {
         idle
     }
 
-    /// Whether `run` is at work.
+    /// Whether `run` or a thread of its own is at work.
     #[getter]
     fn running(&self) -> bool {
         self.driver.is_running()

@@ -13,7 +13,19 @@ use crate::listeners::Listeners;
 use crate::python;
 use crate::socket::WebSocket;
 
-/// Something that events happen to.
+/// Something that events happen to (DOM, "Interface EventTarget"); may be subclassed.
+///
+/// Example:
+///     class Clock(tightwire.EventTarget):
+///         def strike(self):
+///             self.dispatchEvent(tightwire.Event("strike"))
+///
+///     clock = Clock()
+///     clock.addEventListener("strike", lambda event: print(event.type), once=True)
+///     clock.strike()
+///
+/// What a listener raises is reported, by asyncio's exception handler or else `sys.unraisablehook`, and the others
+/// are called all the same.
 #[pyclass(frozen, subclass, weakref, module = "tightwire")]
 #[derive(Default)]
 pub(crate) struct EventTarget {
@@ -38,7 +50,16 @@ impl EventTarget {
         Ok(Self::default())
     }
 
-    /// Has `callback` called for events of `type`, after those registered before.
+    /// Has `callback` called for events of `type`, after those registered before. Any thread.
+    ///
+    /// One that is registered already, with the same `capture`, stays as it is; None does nothing.
+    ///
+    /// Args:
+    ///     options: A bool means `capture`; a dict may have any of the following.
+    ///     once: Remove it when it is called.
+    ///     capture: Call it before those without.
+    ///     passive: `preventDefault` does nothing in it.
+    ///     signal: Remove it when this is aborted.
     #[pyo3(
         name = "addEventListener",
         signature = (
@@ -85,7 +106,7 @@ impl EventTarget {
         Ok(())
     }
 
-    /// Takes back `addEventListener` with the same type, callback and `capture`.
+    /// Takes back `addEventListener` with the same type, callback and `capture`. Any thread.
     #[pyo3(
         name = "removeEventListener",
         signature = (r#type, callback, options = None, *, capture = false)
@@ -105,13 +126,16 @@ impl EventTarget {
     }
 
     /// Calls the listeners for `event` now; whether none of them prevented its default.
+    ///
+    /// Raises:
+    ///     InvalidStateError: It is being dispatched already.
     #[pyo3(name = "dispatchEvent")]
     fn dispatch_event(slf: &Bound<'_, Self>, event: &Bound<'_, Event>) -> PyResult<bool> {
         event.get().distrust();
         dispatch(slf, event.as_any())
     }
 
-    /// Registers a function for events of `type`: `@target.on("message")`.
+    /// Registers a function for events of `type`: `@ws.on("message")`.
     #[pyo3(signature = (r#type, /))]
     fn on<'py>(slf: &Bound<'py, Self>, r#type: &str) -> PyResult<Bound<'py, PyAny>> {
         python::decorator(slf.py())?.call1((slf, r#type))

@@ -28,12 +28,12 @@ mod listeners;
 mod options;
 mod outbox;
 mod python;
+mod sending;
 mod server;
 mod socket;
 mod ssl_context;
 mod timer;
 mod tls;
-mod upload;
 
 use pyo3::prelude::*;
 use pyo3::types::PyType;

@@ -20,7 +20,7 @@ use crate::tls::server_choice;
 /// The code of a server that stops (RFC 6455 section 7.4.1).
 const GOING_AWAY: u16 = 1001;
 
-/// A listening server.
+/// A listening server; it listens until it is closed, whether or not this object is kept.
 #[pyclass(frozen, weakref, module = "tightwire")]
 pub(crate) struct Server {
     id: ServerId,
@@ -49,7 +49,10 @@ impl Server {
         self.accepted.all(py)
     }
 
-    /// Stops listening and, unless told otherwise, closes the connections with 1001. Any thread.
+    /// Stops listening and closes the connections with 1001. Any thread, more than once.
+    ///
+    /// Args:
+    ///     connections: False leaves them open.
     #[pyo3(signature = (*, connections = true))]
     fn close(&self, py: Python<'_>, connections: bool) {
         let id = self.id;
@@ -72,7 +75,10 @@ impl Server {
         }
     }
 
-    /// Sends a message to every open connection; to how many. The loop's thread only.
+    /// Sends a message to every connection that is open and whose queue is not full; to how many.
+    ///
+    /// Raises:
+    ///     RuntimeError: On another thread than the one that drives the server.
     #[pyo3(signature = (data, /))]
     fn broadcast(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<usize> {
         let payload = Payload::of(data)?;
@@ -82,7 +88,12 @@ impl Server {
         })
     }
 
-    /// Another certificate for connections from now on. Any thread.
+    /// Another certificate, for instance since it was renewed. Any thread.
+    ///
+    /// Connections that are accepted from now on use it; those that are open go on undisturbed.
+    ///
+    /// Raises:
+    ///     ValueError: There is no certificate in it, or the server was made without `tls`.
     fn set_tls(&self, tls: &Bound<'_, PyAny>) -> PyResult<()> {
         let own = self.tls.as_ref().ok_or_else(|| {
             PyValueError::new_err("tls: this server is one for ws:, made without tls")
@@ -111,7 +122,47 @@ impl Server {
     }
 }
 
-/// Listens, and calls `handler` with a socket for each connection.
+/// Listens, and calls `handler` with an open socket for each connection.
+///
+/// Example:
+///     def greet(ws):
+///         ws.onmessage = lambda event: ws.send(event.data)
+///
+///     async def main():
+///         with tightwire.serve(greet, port=0) as server:
+///             ws = await tightwire.WebSocket(f"ws://localhost:{server.port}/")
+///             ws.send("hello")
+///             ws.onmessage = lambda event: (print(event.data), ws.close())
+///             await ws.closed()
+///
+///     asyncio.run(main())
+///
+/// The handler sets `onmessage` and the like and returns; no message is lost meanwhile. There is no
+/// `open` event on such a socket. If it raises, the connection is closed with 1011. The same loop
+/// drives the server as would drive a `WebSocket` made here.
+///
+/// Args:
+///     handler: A function, or on asyncio and trio an `async def`.
+///     host: The address to listen on. On a loopback address only requests for it are accepted.
+///     port: 0 lets the system choose; see `Server.port`.
+///     tls: Certificate and key, to serve `wss:`, or an `ssl.SSLContext` that has them.
+///     protocols: The subprotocols that are spoken, the preferred one first.
+///     origins: Web pages that may connect besides those of the same host; `*` for all.
+///     hosts: Names that requests may have as `Host` on a loopback address, besides the machine's own; `*` for all.
+///     max_connections: More are refused with 503.
+///     timeout: Seconds that a client has for TLS and its request. None: no limit.
+///     close_timeout: Seconds that a client has to answer our Close. None: no limit.
+///     linger: Seconds that a client has to end the stream after that. None: no limit.
+///     write_timeout: Seconds for which a client may take no data at all. None: no limit.
+///     heartbeat: Seconds of silence before a ping, and seconds to wait for an answer. None: no pings.
+///     limits: What a client may make us hold.
+///     compression: `Deflate(...)` or True accepts what clients offer. None and False accept none.
+///     binary: As for `WebSocket`.
+///     loop: The loop to use, as for `WebSocket`.
+///
+/// Raises:
+///     ListenError: (an `OSError`) The address cannot be listened on.
+///     TypeError, ValueError: An argument is not legal; the text names it.
 #[pyfunction]
 #[pyo3(signature = (
     handler, host = "127.0.0.1", port = 0, *, tls = None, protocols = None, origins = None,

@@ -3,19 +3,15 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
-use tightwire::proto::close::check_close;
-use tightwire::{CloseError, Loss, ReadyState, SendError};
+use tightwire::{Loss, ReadyState};
 
-use crate::arguments::close_code;
-use crate::blob::Blob;
 use crate::client::{self, Keywords};
-use crate::connection::{Connection, Pause, Sent};
-use crate::convert::{Form, Payload, text_of};
-use crate::error::{named, syntax};
+use crate::connection::{Connection, Pause};
+use crate::convert::{Form, text_of};
 use crate::event::Name;
 use crate::event_loop::BaseLoop;
 use crate::event_target::EventTarget;
@@ -23,7 +19,7 @@ use crate::following::{Following, usable_signal};
 use crate::options::{self, Heartbeat, Limits, Times};
 use crate::python;
 
-/// A WebSocket, as in a browser.
+#[doc = include_str!("websocket.txt")]
 #[pyclass(frozen, subclass, extends = EventTarget, module = "tightwire")]
 pub(crate) struct WebSocket {
     pub(crate) connection: OnceLock<Connection>,
@@ -102,12 +98,6 @@ impl WebSocket {
     }
 }
 
-/// `send` while connecting.
-pub(crate) fn not_open(py: Python<'_>) -> PyErr {
-    let text = "send: the connection is not open yet; wait for the open event";
-    named(py, "InvalidStateError", text)
-}
-
 #[pymethods]
 impl WebSocket {
     #[classattr]
@@ -120,7 +110,15 @@ impl WebSocket {
     const CLOSED: u8 = ReadyState::Closed as u8;
 
     #[new]
-    #[pyo3(signature = (*_args, **_kwargs))]
+    #[pyo3(
+        signature = (*_args, **_kwargs),
+        text_signature = "(url, protocols=None, *, base=None, headers=None, origin=None, auth=None, \
+            cookies=None, max_redirects=0, tls=None, timeout=10.0, close_timeout=5.0, \
+            linger=2.0, write_timeout=30.0, heartbeat=(20.0, 20.0), limits=None, \
+            compression=None, proxy=None, local_address=None, sock=None, \
+            block_bad_ports=False, binary=\"mirror\", strict_events=False, signal=None, \
+            loop=None)"
+    )]
     fn new(
         _args: &Bound<'_, PyTuple>,
         _kwargs: Option<&Bound<'_, PyDict>>,
@@ -219,7 +217,7 @@ impl WebSocket {
         Ok(if opened { connection.remote().extensions() } else { String::new() })
     }
 
-    /// What compression came to so far.
+    /// What compression came to so far; zeros without it. Stays after the connection is over.
     #[getter]
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let stats = self.started()?.remote().deflate_stats();
@@ -227,25 +225,27 @@ impl WebSocket {
         python::stats_class(py)?.call1(counts)
     }
 
-    /// Seconds that the last answered ping took; None before there was one.
+    /// Seconds that the last ping took that was answered, the heartbeat's or one of `ping`; None
+    /// before there was one.
     #[getter]
     fn latency(&self) -> PyResult<Option<f64>> {
         Ok(self.started()?.remote().latency().map(|latency| latency.as_secs_f64()))
     }
 
-    /// `CONNECTING`, `OPEN`, `CLOSING` or `CLOSED`.
+    /// CONNECTING, OPEN, CLOSING or CLOSED.
     #[getter(readyState)]
     fn ready_state(&self) -> PyResult<u8> {
         Ok(self.started()?.ready_state())
     }
 
-    /// Payload bytes that were sent and not yet given to the system.
+    /// Payload bytes that were sent and not yet given to the system. Does not shrink while a
+    /// handler runs, and is not reset by closing.
     #[getter(bufferedAmount)]
     fn buffered_amount(&self) -> PyResult<u64> {
         Ok(self.started()?.buffered_amount())
     }
 
-    /// The class of a binary message's data: `"blob"` or `"arraybuffer"`.
+    /// What binary messages come as from now on: `Blob`, or `ArrayBuffer`. Other values are ignored.
     #[getter(binaryType)]
     fn binary_type(&self) -> &'static str {
         if self.form() == Form::ArrayBuffer { "arraybuffer" } else { "blob" }
@@ -272,14 +272,14 @@ impl WebSocket {
         event.as_ref().map(|event| event.clone_ref(py))
     }
 
-    /// Address and port of the peer; `None` before the connection is open.
+    /// Address and port of the peer; None before the connection is open.
     #[getter]
     fn remote_address(&self) -> PyResult<Option<(String, u16)>> {
         let address = self.started()?.remote().remote_addr();
         Ok(address.map(|address| (address.ip().to_string(), address.port())))
     }
 
-    /// Called when the connection is open.
+    /// Called when the connection is open. Anything that is not callable becomes None.
     #[getter]
     fn onopen(slf: &Bound<'_, Self>) -> Option<Py<PyAny>> {
         Self::attribute(slf, Name::Open)
@@ -290,7 +290,7 @@ impl WebSocket {
         Self::set_attribute(slf, Name::Open, value);
     }
 
-    /// Called for each message.
+    /// Called for each message, while `readyState` is OPEN.
     #[getter]
     fn onmessage(slf: &Bound<'_, Self>) -> Option<Py<PyAny>> {
         Self::attribute(slf, Name::Message)
@@ -323,89 +323,70 @@ impl WebSocket {
         Self::set_attribute(slf, Name::Close, value);
     }
 
-    /// Queues a message: a `str` as text, a bytes-like object as binary. Any thread.
+    /// Queues a message. What is sent in one handler, or in one turn of asyncio, leaves together.
     ///
-    /// What is sent in one handler, or in one turn of asyncio, leaves together. Raises
-    /// `InvalidStateError` before the connection is open.
+    /// Once the socket is closing the message is only counted in `bufferedAmount`. A queue over
+    /// `Limits.max_send_buffer` closes the socket, with a `BufferFull` error.
+    ///
+    /// Args:
+    ///     data: A `str` is sent as text, lone surrogates as U+FFFD; a bytes-like object, a `Blob` or the rest
+    ///         of an open file as binary. A file is read as the peer takes it, in the thread of the loop, and what is
+    ///         sent later waits for it; if it cannot be read, or changes, the connection fails with a
+    ///         `NotReadableError`.
+    ///     compress: True compresses it even if that makes it larger, False never does. None: messages
+    ///         from `Deflate.threshold` on are. Of effect where compression was agreed upon.
+    ///
+    /// Raises:
+    ///     InvalidStateError: The connection is not open yet.
+    ///     TypeError: `data` is none of these.
     #[pyo3(signature = (data, /, *, compress = None))]
     fn send(
         slf: &Bound<'_, Self>,
         data: &Bound<'_, PyAny>,
         compress: Option<bool>,
     ) -> PyResult<()> {
-        let py = slf.py();
-        let connection = slf.get().started()?;
-        let payload = match Payload::of(data) {
-            Ok(payload) => payload,
-            Err(error) => match Blob::file_of(data)? {
-                Some(file) => return Self::send_file(slf, file),
-                None => return Err(error),
-            },
-        };
-        if connection.ready_state() == Self::CONNECTING {
-            return Err(not_open(py));
-        }
-        match connection.send(py, payload.message(), compress) {
-            Sent::Taken | Sent::Lost | Sent::Overflow => Ok(()),
-            Sent::Queued => {
-                Self::pump(slf);
-                Ok(())
-            }
-            Sent::Failed(error) => Err(named(py, "WebSocketError", format!("send: {error}"))),
-        }
+        Self::send_data(slf, data, compress)
     }
 
-    /// Closes after what is queued, or gives up a connection that is not open yet. Any thread.
+    /// Closes after what is queued, or gives up a connection that is not open yet.
     ///
-    /// `code` is 1000 or 3000 to 4999, `reason` at most 123 bytes of UTF-8. Raises
-    /// `InvalidAccessError` for another code and `SyntaxError` for a longer reason.
+    /// Does nothing on a socket that is closing. The `close` event tells when it is over.
+    ///
+    /// Args:
+    ///     code: 1000 or 3000 to 4999; for a server's socket also 1001-1003 and 1007-1014.
+    ///     reason: At most 123 bytes of UTF-8.
+    ///
+    /// Raises:
+    ///     InvalidAccessError: Another code.
+    ///     SyntaxError: (`tightwire.SyntaxError`) The reason is too long.
+    ///     TypeError: A code that is no `int`, or a reason that is no `str`.
     #[pyo3(signature = (code = None, reason = None))]
     fn close(
         slf: &Bound<'_, Self>,
         code: Option<&Bound<'_, PyAny>>,
         reason: Option<&Bound<'_, PyString>>,
     ) -> PyResult<()> {
-        let py = slf.py();
-        let connection = slf.get().started()?;
-        let reason = reason.map(text_of).transpose()?.unwrap_or_default();
-        let code = match code {
-            Some(code) => Some(close_code(code, connection.accepted)?),
-            None if reason.is_empty() => None,
-            None => Some(1000),
-        };
-        if let Err(error @ CloseError::ReasonTooLong(_)) = check_close(code, &reason) {
-            return Err(syntax(py, format!("reason: {error}")));
-        }
-        connection
-            .close(py, code, &reason)
-            .map_err(|error| named(py, "InvalidAccessError", format!("close: {error}")))?;
-        Self::pump(slf);
-        Self::hold_if_needed(slf.as_super());
-        Ok(())
+        Self::start_closing(slf, code, reason)
     }
 
-    /// Sends a ping of at most 125 bytes. Any thread.
+    /// Sends a ping of at most 125 bytes.
+    ///
+    /// Raises:
+    ///     InvalidStateError: The connection is not open.
+    ///     ValueError: More than 125 bytes.
     #[pyo3(signature = (data = None))]
     fn ping(&self, py: Python<'_>, data: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
-        let payload = data.map(Payload::of).transpose()?;
-        let connection = self.started()?;
-        let bytes = payload.as_ref().map_or(&[][..], Payload::bytes);
-        match connection.ping(py, bytes) {
-            Ok(()) => Ok(()),
-            Err(SendError::TooLong) => {
-                Err(PyValueError::new_err("data: a ping carries at most 125 bytes"))
-            }
-            Err(error) => Err(named(py, "InvalidStateError", format!("ping: {error}"))),
-        }
+        self.send_ping(py, data)
     }
 
-    /// Reads nothing more until `resume`. Any thread.
+    /// Reads nothing until `resume`: no message comes, pings are not answered, the peer's sends wait in the
+    /// network, and its silence is not judged. `close` resumes.
     fn pause(&self, py: Python<'_>) -> PyResult<()> {
         self.started()?.set_paused(py, Pause::Application, true);
         Ok(())
     }
 
-    /// Reads again. Any thread.
+    /// Reads again. Does nothing on a socket that is not paused.
     fn resume(&self, py: Python<'_>) -> PyResult<()> {
         self.started()?.set_paused(py, Pause::Application, false);
         Ok(())
@@ -417,7 +398,7 @@ impl WebSocket {
         Ok(())
     }
 
-    /// Ends the connection without a closing handshake. Any thread.
+    /// Ends the connection without a closing handshake; `error` and `close` (1006) follow.
     fn abort(&self, py: Python<'_>) -> PyResult<()> {
         let connection = self.started()?;
         if connection.ready_state() != Self::CLOSED {
@@ -426,7 +407,10 @@ impl WebSocket {
         Ok(())
     }
 
-    /// Drives the sockets of this thread until this one is closed; returns its close event.
+    /// Drives the sockets of this thread until this one is closed: its close event.
+    ///
+    /// Raises:
+    ///     RuntimeError: In a handler, from another thread, or while asyncio drives the socket.
     fn run(slf: &Bound<'_, Self>) -> PyResult<Option<Py<PyAny>>> {
         let py = slf.py();
         let this = slf.get();
@@ -444,11 +428,15 @@ impl WebSocket {
         Ok(this.close_event(py))
     }
 
-    /// Ends when the socket is closed; returns its close event.
+    /// Waits in asyncio until the socket is closed; its close event.
     fn closed<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         python::closed(slf.py())?.call1((slf,))
     }
 
+    /// Waits until the connection is open: the socket itself.
+    ///
+    /// Raises:
+    ///     WebSocketError: The connection failed.
     fn __await__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         python::opened(slf.py())?.call1((slf,))?.call_method0("__await__")
     }

@@ -7,7 +7,7 @@ use tightwire::TimerId;
 
 use crate::driver::Driver;
 
-/// A call that is to come.
+/// A call that is to come; `Loop.call_later` returns it.
 #[pyclass(frozen, module = "tightwire")]
 pub(crate) struct Timer {
     driver: Weak<Driver>,

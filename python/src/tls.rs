@@ -13,7 +13,35 @@ use crate::error::named;
 use crate::options;
 use crate::ssl_context;
 
-/// Settings of TLS for `wss://`, for clients and servers.
+/// Whom to trust and who we are, for `wss://`. Files are read now and not watched.
+///
+/// Args:
+///     ca: The only certificates to trust: a path, or bytes in PEM. None: what the system trusts.
+///     system_cas: True trusts what the system trusts besides `ca`.
+///     cert: Our certificate and what leads to its root: a path, or bytes in PEM. A server needs one;
+///         a client shows it to servers that ask for one.
+///     key: Its private key; None if it is in `cert`.
+///     verify: False takes any certificate from anybody, with a `UserWarning` unless there are `pins`.
+///     server_name: The name to expect in the server's certificate instead of the URL's.
+///     pins: Public keys, `sha256//` and base64 as curl writes them. One of them has to be in the
+///         server's chain of certificates, besides all other verification: its own, or that of an
+///         authority that vouches for it and that the server sends or `ca` has. With `verify=False`
+///         only the server's own key counts, and nothing else is asked of it.
+///     min_version: `"1.3"` refuses TLS 1.2.
+///     resumption: False shakes hands from the beginning each time.
+///     keylog: A file that the secrets of every connection are appended to, for Wireshark; whoever
+///         reads it can decrypt what was recorded. True: the one that `SSLKEYLOGFILE` names, if it is
+///         set; without this it is not looked at.
+///     more_certs: More certificates of a server, pairs like `cert` and `key`. A client is shown the one
+///         with the name that it asks for, the very name rather than a wildcard, else `cert`.
+///     client_ca: Lets only clients in that show a certificate which one of these vouches for.
+///     client_cert_required: False lets clients in that show none, too.
+///
+/// Raises:
+///     TLSError: No certificate or key in what was given, they do not belong together, or `keylog`
+///         cannot be written.
+///     OSError: A file cannot be read.
+///     ValueError: What was given does not fit together; the text names it.
 #[pyclass(frozen, name = "TLS", module = "tightwire")]
 pub(crate) struct Tls {
     client: OnceLock<ClientTls>,
@@ -21,6 +49,7 @@ pub(crate) struct Tls {
     identity: Option<Identity>,
     trust: Trust,
     options: Options,
+    /// As it was given.
     #[pyo3(get)]
     pub(crate) server_name: Option<String>,
 }

@@ -1,10 +1,9 @@
 """WebSocket client and server (RFC 6455): the browser's class, on any loop.
 
-Inside a running asyncio loop a socket is driven by that loop; elsewhere by `run`:
+A running loop of asyncio or trio drives the sockets of its thread; elsewhere `run` does, or a `Loop`:
 
-    import tightwire
-
-    ws = tightwire.WebSocket("wss://echo.example/")
+Example:
+    ws = tightwire.WebSocket("ws://localhost:9001/")
     ws.onopen = lambda event: ws.send("hello")
     ws.onmessage = lambda event: (print(event.data), ws.close(1000, "bye"))
     tightwire.run()

@@ -73,6 +73,11 @@ class AbortSignal(EventTarget):
     def timeout(cls, milliseconds: float) -> AbortSignal:
         """A signal that is aborted after a time, with a `TimeoutError`.
 
+        Example:
+            ws = tightwire.WebSocket("ws://localhost:9001/", signal=tightwire.AbortSignal.timeout(5000))
+            ws.onopen = lambda event: ws.close()
+            tightwire.run()
+
         The loop that drives the sockets of this thread counts the time.
 
         Raises:
@@ -132,9 +137,12 @@ def _or_default(reason: Any) -> Any:
 class AbortController:
     """The one who may abort a signal.
 
+    Example:
         controller = tightwire.AbortController()
-        ws = tightwire.WebSocket(url, signal=controller.signal)
+        ws = tightwire.WebSocket("ws://localhost:9001/", signal=controller.signal)
+        ws.onerror = lambda event: print(event.error.name)
         controller.abort()
+        tightwire.run()
     """
 
     def __init__(self) -> None:

@@ -34,12 +34,13 @@ def _request(url: str) -> Request:
 
 def header(cookies: CookieJar | Mapping[str, str], url: str) -> str | None:
     """The value of `Cookie` for a request to `url`; None for no field."""
-    if hasattr(cookies, "add_cookie_header"):
+    add = getattr(cookies, "add_cookie_header", None)
+    if add is not None:
         request = _request(url)
-        cookies.add_cookie_header(request)
+        add(request)
         return request.get_header("Cookie")
     pairs = []
-    for name, value in cookies.items():
+    for name, value in cast("Mapping[str, str]", cookies).items():
         if not name or "=" in name or _FORBIDDEN.intersection(name + value):
             raise ValueError(f"cookies: {name!r} or its value has a character that no cookie can have")
         pairs.append(f"{name}={value}")

@@ -23,12 +23,29 @@ class Loop(BaseLoop):
     """Drives sockets and servers that were made with `loop=`, in one of three ways.
 
     `run` drives it on the calling thread, `start_thread` on one of its own. Where another event loop
-    rules (Qt, GTK, tk), have it watch `fileno` for reading and call `dispatch` then:
+    rules (Qt, GTK, tk), have that watch `fileno` for reading and call `dispatch` then.
 
+    Example:
         loop = tightwire.Loop()
-        notifier = QSocketNotifier(loop.fileno(), QSocketNotifier.Type.Read)
-        notifier.activated.connect(lambda: loop.dispatch())
-        ws = tightwire.WebSocket(url, loop=loop)
+        ws = tightwire.WebSocket("ws://localhost:9001/", loop=loop)
+        ws.onopen = lambda event: ws.close()
+        with selectors.DefaultSelector() as selector:
+            selector.register(loop.fileno(), selectors.EVENT_READ)
+            while ws.readyState != ws.CLOSED:
+                selector.select()
+                loop.dispatch()
+
+    Example:
+        def make():
+            ws = tightwire.WebSocket("ws://localhost:9001/")
+            ws.onopen = lambda event: ws.send("hello")
+            ws.onmessage = lambda event: answers.put(event.data)
+
+        answers = queue.Queue()
+        with tightwire.Loop() as loop:
+            loop.start_thread()
+            loop.call(make)
+            print(answers.get())
 
     It belongs to the thread that drives it, or made it, until another one does: there new sockets are
     made and handlers run. It lives as long as this object; `close`, which a `with` block does as well,

@@ -201,8 +201,9 @@ def chain(
         host = _running()
     if host is None:
         raise RuntimeError("an async def handler needs a running loop of asyncio or trio")
-    if hasattr(host, "chain"):
-        host.chain(target, handler, coroutine)
+    own = getattr(host, "chain", None)
+    if own is not None:
+        own(target, handler, coroutine)
     else:
         from . import _asyncio
 

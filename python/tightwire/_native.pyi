@@ -47,6 +47,11 @@ _Handler = TypeVar("_Handler", bound=Callable[..., object])
 class Blob:
     """Bytes that do not change, in memory or in a file (W3C File API).
 
+    Example:
+        blob = tightwire.Blob(["grüße", bytes(2)], type="application/x-mixed")
+        print(blob.size, bytes(blob.slice(-2)))
+        print(asyncio.run(blob.slice(0, 7).text()))
+
     It has the buffer protocol, so `bytes(blob)`, `str(blob, "utf-8")` or `numpy.frombuffer(blob, "u1")` read it at once;
     one in a file is read by `bytes(blob)` only. Two are equal, also to other objects with bytes, if their bytes
     are. Any thread.
@@ -104,7 +109,12 @@ class Blob:
 
 @final
 class ArrayBuffer:
-    """A fixed number of bytes that may be written, through the buffer protocol: `memoryview(buffer)[0] = 1`.
+    """A fixed number of bytes that may be written through the buffer protocol.
+
+    Example:
+        buffer = tightwire.ArrayBuffer(4)
+        memoryview(buffer)[0] = 1
+        print(bytes(buffer))
 
     Two are equal, also to other objects with bytes, if their bytes are.
 
@@ -167,6 +177,15 @@ class Backoff:
 @disjoint_base
 class EventTarget:
     """Something that events happen to (DOM, "Interface EventTarget"); may be subclassed.
+
+    Example:
+        class Clock(tightwire.EventTarget):
+            def strike(self):
+                self.dispatchEvent(tightwire.Event("strike"))
+
+        clock = Clock()
+        clock.addEventListener("strike", lambda event: print(event.type), once=True)
+        clock.strike()
 
     What a listener raises is reported, by asyncio's exception handler or else `sys.unraisablehook`, and the others
     are called all the same.
@@ -397,11 +416,32 @@ class TLS:
 class WebSocket(EventTarget):
     """A WebSocket, as in a browser (WHATWG), and a little more.
 
-    A running asyncio loop of this thread drives it; without one, `tightwire.run()` or `run()` does.
-    All methods and attributes may be used from any thread and in any handler. Handlers run on the
-    thread that drives the loop, never within a call. What one raises is reported (by asyncio's
-    exception handler, else `sys.unraisablehook`) and changes nothing. On asyncio a handler may be
-    `async def`: those of one socket then run one after the other, as tasks.
+    Example:
+        ws = tightwire.WebSocket("ws://localhost:9001/")
+        ws.onopen = lambda event: ws.send("hello")
+        ws.onmessage = lambda event: (print(event.data), ws.close(1000))
+        tightwire.run()
+
+    In a program with asyncio or trio, whose loop then drives it:
+
+    Example:
+        async def main():
+            ws = await tightwire.WebSocket("ws://localhost:9001/")
+            ws.onmessage = lambda event: (print(event.data), ws.close(1000))
+            ws.send("hello")
+            await ws.closed()
+
+        asyncio.run(main())
+
+    The running loop of asyncio (uvloop, too) or trio in this thread drives it; or the `Loop` that is given;
+    without either, `tightwire.run()` or `run()` does. All methods and attributes may be used from any thread
+    and in any handler. Handlers run on the thread that drives the loop, never within a call. What one raises is
+    reported (by asyncio's exception handler, by that of the `Loop`, else by `sys.unraisablehook`) and changes
+    nothing. On asyncio and trio a handler may be `async def`: those of one socket then run one after the
+    other, as tasks, and while more than 16 of them are unfinished nothing is read.
+
+    The object lives while a listener may still be called, even without a reference. An open one without listeners is
+    closed, without a status, when the last reference goes; and what is open when the program ends is closed with 1001.
 
     Args:
         url: `ws:` or `wss:`; `http:` and `https:` mean the same; or `ws+unix:/path/of/socket:/resource`. No
@@ -464,7 +504,7 @@ class WebSocket(EventTarget):
     binaryType: Literal["blob", "arraybuffer"]
     """What binary messages come as from now on: `Blob`, or `ArrayBuffer`. Other values are ignored."""
     binary_type: Literal["blob", "arraybuffer"]
-    """`binaryType`."""
+    """What binary messages come as from now on: `Blob`, or `ArrayBuffer`. Other values are ignored."""
 
     def __init__(
         self,
@@ -515,14 +555,16 @@ class WebSocket(EventTarget):
         """CONNECTING, OPEN, CLOSING or CLOSED."""
     @property
     def ready_state(self) -> int:
-        """`readyState`."""
+        """CONNECTING, OPEN, CLOSING or CLOSED."""
     @property
     def bufferedAmount(self) -> int:
         """Payload bytes that were sent and not yet given to the system. Does not shrink while a
         handler runs, and is not reset by closing."""
     @property
     def buffered_amount(self) -> int:
-        """`bufferedAmount`."""
+        """Payload bytes that were sent and not yet given to the system. Does not shrink while a
+        handler runs, and is not reset by closing.
+        """
     @property
     def error(self) -> WebSocketError | None:
         """Why the connection failed, once it has."""
@@ -657,12 +699,25 @@ def serve(
 ) -> Server:
     """Listens, and calls `handler` with an open socket for each connection.
 
+    Example:
+        def greet(ws):
+            ws.onmessage = lambda event: ws.send(event.data)
+
+        async def main():
+            with tightwire.serve(greet, port=0) as server:
+                ws = await tightwire.WebSocket(f"ws://localhost:{server.port}/")
+                ws.send("hello")
+                ws.onmessage = lambda event: (print(event.data), ws.close())
+                await ws.closed()
+
+        asyncio.run(main())
+
     The handler sets `onmessage` and the like and returns; no message is lost meanwhile. There is no
     `open` event on such a socket. If it raises, the connection is closed with 1011. The same loop
     drives the server as would drive a `WebSocket` made here.
 
     Args:
-        handler: A function, or on asyncio an `async def`.
+        handler: A function, or on asyncio and trio an `async def`.
         host: The address to listen on. On a loopback address only requests for it are accepted.
         port: 0 lets the system choose; see `Server.port`.
         tls: Certificate and key, to serve `wss:`, or an `ssl.SSLContext` that has them.
@@ -678,7 +733,7 @@ def serve(
         limits: What a client may make us hold.
         compression: `Deflate(...)` or True accepts what clients offer. None and False accept none.
         binary: As for `WebSocket`.
-        loop: The asyncio loop to use, as for `WebSocket`.
+        loop: The loop to use, as for `WebSocket`.
 
     Raises:
         ListenError: (an `OSError`) The address cannot be listened on.

@@ -20,11 +20,16 @@ __all__ = ["reconnect"]
 class reconnect:  # noqa: N801 - reads like the function that it is used as
     """Open sockets to the same URL, one after the other: a new one when the one before is lost.
 
-    On asyncio with `async for`, elsewhere with `for`:
+    On asyncio with `async for`, elsewhere with `for`.
 
-        async for ws in tightwire.reconnect("wss://example.com/"):
-            ws.onmessage = show
-            await ws.closed()
+    Example:
+        async def main():
+            async for ws in tightwire.reconnect("ws://localhost:9001/"):
+                ws.onmessage = lambda event: (print(event.data), ws.close(1000))
+                ws.send("hello")
+                await ws.closed()
+
+        asyncio.run(main())
 
     The body gets an open `WebSocket`. When it comes to its end the next one follows, after a wait
     that the policy decides; a socket that is still open then is closed. `break` leaves it as it is.

@@ -33,7 +33,8 @@ class TrioHost:
 
     def add_reader(self, fd: int, callback: Callable[[], object]) -> None:
         scope = self._scopes[fd] = trio.CancelScope()
-        trio.lowlevel.spawn_system_task(_drive, fd, scope, weakref.ref(self), callback)
+        host: weakref.ref[TrioHost] = weakref.ref(self)
+        trio.lowlevel.spawn_system_task(_drive, fd, scope, host, callback)
 
     def remove_reader(self, fd: int) -> None:
         self._scopes.pop(fd).cancel()

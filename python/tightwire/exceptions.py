@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-try:
     from ssl import SSLError as _SSLError
-except ImportError:  # a Python without OpenSSL; ours is rustls
-    _SSLError = OSError  # type: ignore[assignment,misc]
+    from types import TracebackType
+else:
+    try:
+        from ssl import SSLError as _SSLError
+    except ImportError:  # a Python without OpenSSL; ours is rustls
+        _SSLError = OSError
 
 __all__ = [
     "AbortError",
