@@ -178,8 +178,9 @@ fuzz-short:
 
 bench: setup rust-release ## CPU per message of the echo server
 	@$(PY) tests/bench/echo.py
-bench-memory: setup rust-release ## memory of an idle connection
+bench-memory: setup rust-release python-ext ## memory of an idle connection, and of Python's sockets
 	@$(OUT)/idle-memory
+	@$(PY) tests/bench/python_memory.py
 
 clean: ## everything that was built or installed here
 	rm -rf target .venv tests/node/node_modules core/fuzz/target

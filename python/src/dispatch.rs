@@ -51,7 +51,7 @@ impl WebSocket {
         let Some(connection) = this.connection() else { return };
         connection.finish();
         this.unfollow();
-        let _ = this.loss.set(close.into());
+        let _ = this.loss.set(Box::new(close.into()));
         let opened = connection.was_opened();
         let error = match (connection.take_failure(), &close.error) {
             (Some(failure), _) => Some(Ok(failure.into_bound(py))),

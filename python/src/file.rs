@@ -19,6 +19,10 @@ pub(crate) struct FileSource {
 
 impl FileSource {
     /// A path, or an open file, whose rest is meant; also the range in it.
+    ///
+    /// # Errors
+    ///
+    /// `io.UnsupportedOperation` for what is like a file, but none of the system's.
     pub(crate) fn open(file: &Bound<'_, PyAny>) -> PyResult<(Self, usize, usize)> {
         let (file, start) = match file.hasattr("fileno")? {
             true => {

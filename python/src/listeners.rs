@@ -213,6 +213,10 @@ impl List {
     fn push(&mut self, name: Name, callback: Py<PyAny>, manner: Manner) -> u64 {
         self.last_id += 1;
         let id = self.last_id;
+        // Most targets have one or two, and there may be many targets.
+        if self.entries.len() < 4 {
+            self.entries.reserve_exact(1);
+        }
         self.entries.push(Listener { id, name, callback, manner, following: None });
         id
     }

@@ -30,7 +30,7 @@ pub(crate) struct WebSocket {
     pub(crate) error: Mutex<Option<Py<PyAny>>>,
     pub(crate) close_event: Mutex<Option<Py<PyAny>>>,
     /// How it ended.
-    pub(crate) loss: OnceLock<Loss>,
+    pub(crate) loss: OnceLock<Box<Loss>>,
     /// The signal that ends the opening handshake.
     pub(crate) following: Mutex<Option<Following>>,
 }
@@ -79,7 +79,7 @@ impl WebSocket {
 
     /// How it ended, once it has.
     pub(crate) fn loss(&self) -> Loss {
-        self.loss.get().cloned().unwrap_or_default()
+        self.loss.get().map(|loss| (**loss).clone()).unwrap_or_default()
     }
 
     pub(crate) fn started(&self) -> PyResult<&Connection> {

@@ -6,6 +6,7 @@ import sys
 import textwrap
 import threading
 import weakref
+from pathlib import Path
 
 import pytest
 from conftest import SECONDS, accept_upgrade, raw_server, read_head, running_server, wait_for_end
@@ -181,3 +182,9 @@ def test_finalisation_with_sockets_everywhere(server):
     url = f"ws://127.0.0.1:{server.port}"
     done = subprocess.run([*command, url], capture_output=True, text=True, timeout=SECONDS)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_memory_of_open_sockets_and_of_those_that_came_and_went():
+    bench = Path(__file__).resolve().parents[2] / "tests" / "bench" / "python_memory.py"
+    done = subprocess.run([sys.executable, bench, "2000", "20000"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
