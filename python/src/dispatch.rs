@@ -1,5 +1,6 @@
 //! Events on their way to the listeners of a target.
 
+use std::iter;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
@@ -11,6 +12,7 @@ use crate::convert::to_python;
 use crate::error::{exception, named};
 use crate::event::{CloseEvent, ErrorEvent, Event, MessageEvent, Name};
 use crate::event_target::EventTarget;
+use crate::listeners::Snapshot;
 use crate::python;
 use crate::socket::WebSocket;
 
@@ -113,22 +115,20 @@ pub(crate) fn dispatch(
     let listeners = &target.get().listeners;
     let mut ended = Ok(());
     // On the way down, and up again: at the target, which is all there is here, both are alike.
-    for capture in [true, false] {
+    let passes = if listeners.any_captures() { &[true, false][..] } else { &[false] };
+    for capture in passes {
         if base.stays() {
             break;
         }
-        for id in listeners.snapshot(base.name(), capture).iter() {
-            if base.is_stopped() {
-                break;
-            }
-            if let Some(listener) = listeners.take(py, id) {
-                base.set_passive(listener.passive);
-                let called = call(target, listener.callback.bind(py), event).map(drop);
-                ended = if ended.is_ok() { called } else { ended };
-            }
+        let Snapshot { first, rest } = listeners.snapshot(py, base.name(), *capture);
+        let rest =
+            rest.into_iter().map(|id| (!base.is_stopped()).then(|| listeners.take(py, id))?);
+        for listener in iter::once(first).chain(rest).flatten() {
+            base.set_passive(listener.passive);
+            let called = call(target, listener.callback.bind(py), event).map(drop);
+            ended = if ended.is_ok() { called } else { ended };
         }
     }
-    base.set_passive(false);
     let wanted = base.end();
     ended.map(|()| wanted)
 }

@@ -6,7 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyTuple};
 use pyo3::{PyTraverseError, PyVisit, intern};
-use rustix::time::ClockId;
+
+use crate::clock;
 
 /// Characters of a payload that `repr` shows.
 const SHOWN: usize = 80;
@@ -71,17 +72,14 @@ pub(crate) struct Event {
     time_stamp: f64,
 }
 
-/// Milliseconds of the monotonic clock.
-fn now() -> f64 {
-    let now = rustix::time::clock_gettime(ClockId::Monotonic);
-    #[expect(clippy::cast_precision_loss, reason = "exact for the next 285 years")]
-    let (seconds, nanoseconds) = (now.tv_sec as f64, now.tv_nsec as f64);
-    seconds * 1e3 + nanoseconds / 1e6
-}
-
 impl Event {
     fn new_with(name: Name, flags: u8) -> Self {
-        Self { name, target: Mutex::new(None), flags: AtomicU8::new(flags), time_stamp: now() }
+        Self {
+            name,
+            target: Mutex::new(None),
+            flags: AtomicU8::new(flags),
+            time_stamp: clock::now(),
+        }
     }
 
     /// An event that the library fires.
@@ -105,7 +103,8 @@ impl Event {
 
     /// The dispatch is over; whether nobody prevented the default action.
     pub(crate) fn end(&self) -> bool {
-        let flags = self.flags.fetch_and(!(DISPATCHING | STOPPED | STAYS), Ordering::AcqRel);
+        let over = DISPATCHING | STOPPED | STAYS | PASSIVE;
+        let flags = self.flags.fetch_and(!over, Ordering::AcqRel);
         flags & PREVENTED == 0
     }
 
@@ -120,7 +119,7 @@ impl Event {
     pub(crate) fn set_passive(&self, passive: bool) {
         if passive {
             self.flags.fetch_or(PASSIVE, Ordering::AcqRel);
-        } else {
+        } else if self.has(PASSIVE) {
             self.flags.fetch_and(!PASSIVE, Ordering::AcqRel);
         }
     }

@@ -11,6 +11,7 @@ mod auth;
 mod backoff;
 mod blob;
 mod client;
+mod clock;
 mod connection;
 mod convert;
 mod current;
@@ -52,6 +53,7 @@ const TARGET_ALIASES: [(&str, &str); 3] = [
 
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    clock::start(module.py())?;
     module.add_class::<event_target::EventTarget>()?;
     module.add_class::<event::Event>()?;
     module.add_class::<event::MessageEvent>()?;

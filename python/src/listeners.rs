@@ -39,14 +39,9 @@ struct Listener {
 
 /// Those that a pass of a dispatch calls: who comes later waits for the next one.
 pub(crate) struct Snapshot {
-    first: Option<u64>,
-    rest: Vec<u64>,
-}
-
-impl Snapshot {
-    pub(crate) fn iter(&self) -> impl Iterator<Item = u64> + '_ {
-        self.first.iter().chain(&self.rest).copied()
-    }
+    /// To be called at once; by the time of the others it may have removed them.
+    pub(crate) first: Option<Call>,
+    pub(crate) rest: Vec<u64>,
 }
 
 /// What is called for an event.
@@ -139,12 +134,18 @@ impl Listeners {
         drop(old);
     }
 
+    /// Whether there is a listener with `capture`.
+    pub(crate) fn any_captures(&self) -> bool {
+        self.list().entries.iter().any(|entry| entry.manner.capture)
+    }
+
     /// Those for the pass that is for `capture`.
-    pub(crate) fn snapshot(&self, name: &Name, capture: bool) -> Snapshot {
-        let list = self.list();
+    pub(crate) fn snapshot(&self, py: Python<'_>, name: &Name, capture: bool) -> Snapshot {
+        let mut list = self.list();
         let fitting = |entry: &&Listener| entry.manner.capture == capture && entry.name == *name;
         let mut ids = list.entries.iter().filter(fitting).map(|entry| entry.id);
-        Snapshot { first: ids.next(), rest: ids.collect() }
+        let (first, rest) = (ids.next(), ids.collect());
+        Snapshot { first: first.and_then(|id| list.take(py, id)), rest }
     }
 
     /// Whether there is one for any of these events.
@@ -154,15 +155,7 @@ impl Listeners {
 
     /// What to call for a listener that is still there. One for a single event is removed.
     pub(crate) fn take(&self, py: Python<'_>, id: u64) -> Option<Call> {
-        let mut list = self.list();
-        let entry = list.entries.iter().find(|entry| entry.id == id)?;
-        let passive = entry.manner.passive;
-        if !entry.manner.once {
-            let callback = entry.callback.clone_ref(py);
-            return Some(Call { callback, passive, _following: None });
-        }
-        let Listener { callback, following, .. } = list.remove(id)?;
-        Some(Call { callback, passive, _following: following })
+        self.list().take(py, id)
     }
 
     pub(crate) fn traverse(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -219,6 +212,17 @@ impl List {
         }
         self.entries.push(Listener { id, name, callback, manner, following: None });
         id
+    }
+
+    fn take(&mut self, py: Python<'_>, id: u64) -> Option<Call> {
+        let entry = self.entries.iter().find(|entry| entry.id == id)?;
+        let passive = entry.manner.passive;
+        if !entry.manner.once {
+            let callback = entry.callback.clone_ref(py);
+            return Some(Call { callback, passive, _following: None });
+        }
+        let Listener { callback, following, .. } = self.remove(id)?;
+        Some(Call { callback, passive, _following: following })
     }
 
     fn remove(&mut self, id: u64) -> Option<Listener> {

@@ -169,7 +169,8 @@ def test_attributes_of_events():
     before = time.monotonic() * 1000
     event = Event("x", bubbles=True)
     after = time.monotonic() * 1000
-    assert before <= event.timeStamp <= after
+    # The clocks are compared once, when the module is imported.
+    assert before - 1 <= event.timeStamp <= after + 1
     assert (event.target, event.currentTarget, event.eventPhase) == (None, None, 0)
     assert (event.bubbles, event.cancelable, event.composed, event.isTrusted) == (True, False, False, False)
     target.addEventListener(
