@@ -1,7 +1,7 @@
 //! The Python object that owns a core loop and is driven by another loop, by `run`, or by hand.
 
 use std::os::fd::AsRawFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use pyo3::exceptions::PyRuntimeError;
@@ -22,6 +22,8 @@ use crate::timer::Timer;
 #[pyclass(frozen, subclass, weakref, module = "tightwire._native")]
 pub(crate) struct BaseLoop {
     driver: Arc<Driver>,
+    /// The descriptor, once somebody asked for it.
+    fd: OnceLock<i32>,
     /// What is to live as long as this.
     kept: Mutex<Option<Py<PyAny>>>,
 }
@@ -139,20 +141,26 @@ impl BaseLoop {
             })?;
             driver.set_host(host, flush.into_any().unbind());
         }
-        Ok(Self { driver, kept: Mutex::new(None) })
+        Ok(Self { driver, fd: OnceLock::new(), kept: Mutex::new(None) })
     }
 
     /// The descriptor that is readable whenever `dispatch` has work, timers included.
     ///
     /// Raises:
-    ///     RuntimeError: The loop is closed, or the call comes from another thread or a handler.
+    ///     RuntimeError: The loop is closed; or the first call comes from another thread or a handler.
     fn fileno(&self) -> PyResult<i32> {
+        if self.driver.is_gone() {
+            return Err(PyRuntimeError::new_err("the loop is closed"));
+        }
+        if let Some(fd) = self.fd.get() {
+            return Ok(*fd);
+        }
         let Some(event_loop) = self.driver.checkout() else {
-            return Err(PyRuntimeError::new_err("the loop is closed, or at work"));
+            return Err(PyRuntimeError::new_err("fileno: ask first while no handler runs"));
         };
         let fd = event_loop.as_raw_fd();
         self.driver.checkin(event_loop);
-        Ok(fd)
+        Ok(*self.fd.get_or_init(|| fd))
     }
 
     /// Does what there is to do, without waiting. All handlers run in here.

@@ -42,6 +42,17 @@ def test_another_loop_watches_its_descriptor(url, log):
     assert log == WHOLE
 
 
+def test_its_descriptor_may_be_asked_for_in_a_handler(url):
+    with Loop() as loop:
+        fd, seen = loop.fileno(), []
+        ws = WebSocket(url, loop=loop)
+        ws.onopen = lambda event: (seen.append(loop.fileno()), ws.close())
+        loop.run()
+        assert seen == [fd]
+    with pytest.raises(RuntimeError, match="closed"):
+        loop.fileno()
+
+
 def test_a_thread_of_its_own(url, log):
     over, threads = threading.Event(), set()
     with Loop() as loop:

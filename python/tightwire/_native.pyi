@@ -749,7 +749,7 @@ class BaseLoop:
         """The descriptor that is readable whenever `dispatch` has work, timers included.
 
         Raises:
-            RuntimeError: The loop is closed, or the call comes from another thread or a handler.
+            RuntimeError: The loop is closed; or the first call comes from another thread or a handler.
         """
     def dispatch(self) -> None:
         """Does what there is to do, without waiting. All handlers run in here.

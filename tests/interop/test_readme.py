@@ -1,6 +1,7 @@
 """The README's examples in C, C++ and Python are compiled and say hello to our echo server; those in Rust are
 documentation tests of tests/src/lib.rs."""
 
+import os
 import re
 import subprocess
 import sys
@@ -115,3 +116,20 @@ def test_the_lines_about_coming_back_do_it_and_log_in(language, tmp_path):
     assert (done.returncode, done.stdout) == (0, "hello\n"), done
     assert relay.dropped == 2
     assert b"Authorization: Bearer token\r\n" in relay.first
+
+
+CLIENTS = ["echo_client", "asyncio_client", "trio_client", "thread_client", "selectors_host"]
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_the_python_clients_of_the_table_say_hello(name):
+    path = f"examples/python/{name}.py"
+    assert f"({path})" in README
+    server = programs.Program([*programs.SERVERS["rust"], "--port", "0"])
+    command = [sys.executable, programs.ROOT / path, f"ws://127.0.0.1:{server.port}/"]
+    done = subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, timeout=programs.PATIENCE, check=False,
+        env=os.environ | {"PYTHONPATH": str(programs.ROOT / "python")},
+    )  # fmt: skip
+    assert server.stop() == 0
+    assert (done.returncode, done.stdout) == (0, "hello\n"), done
