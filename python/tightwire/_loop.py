@@ -94,7 +94,7 @@ class Loop(BaseLoop):
         """
         if self._own_thread or not self.running:
             return function(*args)
-        from concurrent.futures import Future, TimeoutError
+        from concurrent.futures import Future, wait
 
         future: Future[_T] = Future()
 
@@ -109,12 +109,10 @@ class Loop(BaseLoop):
                 future.set_result(result)
 
         self.call_soon_threadsafe(job)
-        while True:
-            try:
-                return future.result(_LOOK)
-            except TimeoutError:
-                if not self.running and future.cancel():
-                    raise RuntimeError("call: the loop was stopped meanwhile") from None
+        while not wait([future], _LOOK).done:
+            if not self.running and future.cancel():
+                raise RuntimeError("call: the loop was stopped meanwhile")
+        return future.result()
 
     def close(self, grace: float = _loops.FAREWELL) -> None:
         """Stops the thread, closes every connection with 1001, and ends the loop. More than once.
