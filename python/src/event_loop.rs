@@ -37,6 +37,11 @@ impl Drop for Running<'_> {
     }
 }
 
+/// The error of whoever would drive a loop that is being driven.
+fn is_at_work() -> PyErr {
+    PyRuntimeError::new_err("run() is at work already: do not call it in an event handler")
+}
+
 impl BaseLoop {
     pub(crate) fn driver(&self) -> &Arc<Driver> {
         &self.driver
@@ -73,18 +78,23 @@ impl BaseLoop {
     /// Turns until `is_over`, or somebody stops it. The interpreter lock is given up while there is
     /// nothing to do.
     fn run_until(&self, py: Python<'_>, is_over: impl Fn(&EventLoop) -> bool) -> PyResult<()> {
-        let at_work = || {
-            let text = "run() is at work already: do not call it in an event handler";
-            PyRuntimeError::new_err(text)
-        };
+        self.at_work(|| self.turn_until(py, is_over))
+    }
+
+    /// Calls `work` while this thread owns the loop, and nobody else drives it.
+    fn at_work(&self, work: impl FnOnce() -> PyResult<()>) -> PyResult<()> {
         if !self.driver.start_running() {
-            return Err(at_work());
+            return Err(is_at_work());
         }
         let _running = Running(&self.driver);
         self.driver.own();
+        work()
+    }
+
+    fn turn_until(&self, py: Python<'_>, is_over: impl Fn(&EventLoop) -> bool) -> PyResult<()> {
         loop {
             let Some(mut event_loop) = self.driver.checkout() else {
-                return if self.driver.is_gone() { Ok(()) } else { Err(at_work()) };
+                return if self.driver.is_gone() { Ok(()) } else { Err(is_at_work()) };
             };
             if is_over(&event_loop) || event_loop.take_stop() {
                 self.driver.checkin(event_loop);
@@ -292,15 +302,30 @@ impl BaseLoop {
         }
     }
 
-    /// `_go_away`, and turns for up to `grace` seconds.
+    /// `_go_away`, and turns for up to `grace` seconds. The interpreter lock is given up while there is
+    /// nothing to do. Raises what a handler raised to end the program, but goes on until then.
     fn _shutdown(&self, py: Python<'_>, grace: f64) -> PyResult<()> {
-        if !self.driver.is_running() {
-            self.driver.own();
-        }
-        let Some(mut event_loop) = self.driver.checkout() else { return Ok(()) };
-        let ended = event_loop.shutdown(Duration::try_from_secs_f64(grace).unwrap_or_default());
-        self.driver.checkin(event_loop);
-        ended.map_err(|error| raise(py, &error))
+        let grace = Duration::try_from_secs_f64(grace).unwrap_or_default();
+        self.at_work(|| {
+            if let Some(mut event_loop) = self.driver.checkout() {
+                event_loop.begin_shutdown(grace);
+                self.driver.checkin(event_loop);
+            }
+            // Torn down by the handler of a signal, perhaps.
+            while let Some(mut event_loop) = self.driver.checkout() {
+                let waited = py.detach(|| event_loop.shutdown_wait());
+                self.driver.checkin(event_loop);
+                py.check_signals()?;
+                waited.map_err(|error| raise(py, &error))?;
+                let Some(mut event_loop) = self.driver.checkout() else { break };
+                let over = event_loop.shutdown_dispatch();
+                self.driver.checkin(event_loop);
+                if over {
+                    break;
+                }
+            }
+            self.driver.take_interrupt()
+        })
     }
 
     /// Closes every socket without a word. No handler runs.

@@ -131,9 +131,11 @@ class Loop(BaseLoop):
             thread.join()
         if self.running:
             raise RuntimeError("close: the loop is at work; stop it")
-        if self._driven:
-            self._shutdown(grace)
-        self._abandon()
+        try:
+            if self._driven:
+                self._shutdown(grace)
+        finally:
+            self._abandon()
 
     def __enter__(self) -> Self:
         return self
