@@ -195,6 +195,25 @@ impl Connection {
         }
     }
 
+    /// Sends a message if the connection takes one, and there is room. In the loop.
+    pub(crate) fn offer(
+        &self,
+        py: Python<'_>,
+        context: &mut Context<'_>,
+        message: Message<'_>,
+    ) -> bool {
+        if self.ready_state() != ReadyState::Open as u8 {
+            return false;
+        }
+        if !self.outbox.is_busy() {
+            return context.send(self.id, message).is_ok();
+        }
+        let (kind, data) = (message.kind(), message.data().to_vec());
+        self.outbox.push(Item::Message { kind, data, compress: None });
+        self.pump(py, context);
+        true
+    }
+
     /// Goes on with what waits behind a file. In the loop.
     pub(crate) fn pump(&self, py: Python<'_>, context: &mut Context<'_>) {
         let high_water = Tuning::default().high_water as u64;

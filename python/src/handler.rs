@@ -100,6 +100,13 @@ impl Accepted {
         self.places().sockets.iter().flatten().map(|socket| socket.clone_ref(py)).collect()
     }
 
+    /// Whether a file is on its way to any of them.
+    pub(crate) fn any_busy(&self) -> bool {
+        let places = self.places();
+        let mut connections = places.sockets.iter().flatten().map(|socket| socket.get());
+        connections.any(|socket| socket.connection().is_some_and(|it| it.outbox.is_busy()))
+    }
+
     fn insert(&self, socket: Py<WebSocket>) -> u64 {
         let mut places = self.places();
         let place = places.free.pop().unwrap_or(places.sockets.len());

@@ -258,15 +258,15 @@ impl<'a> Context<'a> {
         self.core.alarms.cancel(id)
     }
 
-    /// Queues a message on every open connection that a server accepted; those whose queue is full
-    /// (`max_send_buffer`) do not get it. Returns how many do.
+    /// Queues a message on every open connection that a server accepted, behind the message in parts
+    /// that one may be amid; those whose queue is full (`max_send_buffer`) do not get it. To how many.
     pub fn broadcast<'m>(&mut self, server: ServerId, message: impl Into<Message<'m>>) -> usize {
         let message = message.into();
         self.catch_up();
         let members = self.core.members(server, self.current.as_deref());
         let mut count = 0;
         for id in members {
-            let sent = self.with_link(id, |core, link| core.send(link, message).is_ok());
+            let sent = self.with_link(id, |core, link| core.send_next(link, message).is_ok());
             count += usize::from(sent == Some(true));
         }
         count

@@ -212,6 +212,21 @@ impl Core {
         link.send(message, now, masks, &mut self.deflaters, scratch)
     }
 
+    /// The same, behind the message in parts that the connection may be amid.
+    pub(crate) fn send_next(
+        &mut self,
+        link: &mut Link,
+        message: Message<'_>,
+    ) -> Result<(), SendError> {
+        if !link.session.is_in_parts() {
+            return self.send(link, message);
+        }
+        self.check_room(link)?;
+        link.shared.add_buffered(message.data().len() as u64);
+        link.hold(message.into());
+        Ok(())
+    }
+
     pub(crate) fn send_part(
         &mut self,
         link: &mut Link,
