@@ -51,8 +51,6 @@ impl WebSocket {
         let py = slf.py();
         let this = slf.get();
         let Some(connection) = this.connection() else { return };
-        connection.finish();
-        this.unfollow();
         let _ = this.loss.set(Box::new(close.into()));
         let opened = connection.was_opened();
         let error = match (connection.take_failure(), &close.error) {
@@ -74,6 +72,11 @@ impl WebSocket {
         if let Some(error) = &error {
             let kept = error.clone().unbind();
             *this.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+        }
+        // Behind the error, which whoever sees the state on another thread asks for.
+        connection.finish();
+        this.unfollow();
+        if let Some(error) = &error {
             if !(this.strict_events.load(Ordering::Acquire) && opened && is_lost(close)) {
                 Self::fire(slf, ErrorEvent::fired(py, error));
             }

@@ -8,6 +8,7 @@ thread. Nothing here holds a host.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 import threading
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Callable, Protocol, TypeVar, cast
 from ._native import BaseLoop, EventTarget, WebSocket
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Coroutine
 
     from ._native import CloseEvent, Event
 
@@ -241,8 +242,7 @@ def exception_context(target: EventTarget, handler: object, error: BaseException
 
 async def opened(ws: WebSocket) -> WebSocket:
     """What `await ws` waits for."""
-    if ws.readyState == ws.CONNECTING:
-        await _fired(ws, "open", "close")
+    await _until(lambda: ws.readyState != ws.CONNECTING, ws, "open", "close")
     if ws.error is not None:
         raise ws.error
     return ws
@@ -250,25 +250,15 @@ async def opened(ws: WebSocket) -> WebSocket:
 
 async def closed(ws: WebSocket) -> CloseEvent | None:
     """What `await ws.closed()` waits for."""
-    if ws.readyState != ws.CLOSED or ws.close_event is None:
-        await _fired(ws, "close")
+    await _until(lambda: ws.readyState == ws.CLOSED and ws.close_event is not None, ws, "close")
     return ws.close_event
 
 
-async def _fired(ws: WebSocket, *types: str) -> None:
-    """Waits for the first event of one of these types."""
-    if "trio" in sys.modules and sys.modules["trio"].lowlevel.in_trio_run():
-        event = sys.modules["trio"].Event()
-        wake, wait = event.set, event.wait()
-    else:
-        import asyncio
-
-        future = asyncio.get_running_loop().create_future()
-        wait = future
-
-        def wake() -> None:
-            if not future.done():
-                future.set_result(None)
+async def _until(is_over: Callable[[], bool], ws: WebSocket, *types: str) -> None:
+    """Waits until something is over, as the first event of one of these types tells."""
+    if is_over():
+        return
+    wake, wait = _alarm()
 
     def settle(event: Event) -> None:
         wake()
@@ -276,10 +266,44 @@ async def _fired(ws: WebSocket, *types: str) -> None:
     for type in types:
         ws.addEventListener(type, settle)
     try:
-        await wait
+        # The event may have come before the listeners, where another thread drives the socket.
+        if not is_over():
+            await wait()
     finally:
         for type in types:
             ws.removeEventListener(type, settle)
+
+
+def _alarm() -> tuple[Callable[[], object], Callable[[], Awaitable[object]]]:
+    """Two functions: one that wakes this task, on any thread, and one that waits for it."""
+    thread = threading.get_ident()
+    if "trio" in sys.modules and sys.modules["trio"].lowlevel.in_trio_run():
+        trio = sys.modules["trio"]
+        event, token = trio.Event(), trio.lowlevel.current_trio_token()
+        wait, ring, ring_from_outside, gone = event.wait, event.set, token.run_sync_soon, trio.RunFinishedError
+    else:
+        import asyncio
+
+        host = asyncio.get_running_loop()
+        future = host.create_future()
+        ring_from_outside, gone = host.call_soon_threadsafe, RuntimeError
+
+        async def wait() -> None:
+            await future
+
+        def ring() -> None:
+            if not future.done():
+                future.set_result(None)
+
+    def wake() -> None:
+        if threading.get_ident() == thread:
+            ring()
+            return
+        # Who waited may be gone.
+        with contextlib.suppress(gone):
+            ring_from_outside(ring)
+
+    return wake, wait
 
 
 def decorator(target: EventTarget, type: str) -> Callable[[_Handler], _Handler]:
