@@ -167,9 +167,10 @@ impl Connection {
             return Sent::Lost;
         }
         if self.outbox.is_busy() {
-            let (kind, data) = (message.kind(), message.data().to_vec());
-            self.outbox.push(Item::Message { kind, data, compress });
-            return Sent::Queued;
+            return match self.queue(message, compress) {
+                Ok(()) => Sent::Queued,
+                Err((buffered, limit)) => self.overflow(py, size, buffered, limit),
+            };
         }
         let message = compress.map_or(message, |compress| message.compress(compress));
         let sent = self
@@ -182,17 +183,31 @@ impl Connection {
                 self.lose(size);
                 Sent::Lost
             }
-            Err(SendError::Full { buffered, limit }) => {
-                self.lose(size);
-                let full = python::exception_class(py, "BufferFull")
-                    .and_then(|class| class.call1((buffered, limit)));
-                let full =
-                    full.unwrap_or_else(|error| error.into_value(py).into_bound(py).into_any());
-                self.fail(py, full.unbind());
-                Sent::Overflow
-            }
+            Err(SendError::Full { buffered, limit }) => self.overflow(py, size, buffered, limit),
             Err(error) => Sent::Failed(error),
         }
+    }
+
+    /// Has a message wait behind a file, or tells how much waits there, and how much may.
+    fn queue(&self, message: Message<'_>, compress: Option<bool>) -> Result<(), (u64, u64)> {
+        // The pieces of files, which the loop's own queue is full of, are not for the application to bound.
+        let (held, limit) = (self.outbox.held(), self.remote.max_send_buffer());
+        if held >= limit {
+            return Err((held, limit));
+        }
+        let (kind, data) = (message.kind(), message.data().to_vec());
+        self.outbox.push(Item::Message { kind, data, compress });
+        Ok(())
+    }
+
+    /// Gives the connection up because its queue is full.
+    fn overflow(&self, py: Python<'_>, size: u64, buffered: u64, limit: u64) -> Sent {
+        self.lose(size);
+        let full = python::exception_class(py, "BufferFull")
+            .and_then(|class| class.call1((buffered, limit)));
+        let full = full.unwrap_or_else(|error| error.into_value(py).into_bound(py).into_any());
+        self.fail(py, full.unbind());
+        Sent::Overflow
     }
 
     /// Sends a message if the connection takes one, and there is room. In the loop.
@@ -208,10 +223,9 @@ impl Connection {
         if !self.outbox.is_busy() {
             return context.send(self.id, message).is_ok();
         }
-        let (kind, data) = (message.kind(), message.data().to_vec());
-        self.outbox.push(Item::Message { kind, data, compress: None });
+        let queued = self.queue(message, None).is_ok();
         self.pump(py, context);
-        true
+        queued
     }
 
     /// Goes on with what waits behind a file. In the loop.

@@ -6,7 +6,7 @@ import pytest
 from conftest import running_server
 
 import tightwire
-from tightwire import Blob, WebSocket
+from tightwire import Blob, BufferFull, Limits, WebSocket
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def talk(handler, **options):
 
     with running_server(greet, **options) as server:
         servers.append(server)
-        ws = WebSocket(f"ws://127.0.0.1:{server.port}", binary="bytes", limits=tightwire.Limits(max_message=1 << 30))
+        ws = WebSocket(f"ws://127.0.0.1:{server.port}", binary="bytes", limits=Limits(max_message=1 << 30))
         ws.onopen = lambda event: ws.send("go")
         ws.onmessage = lambda event: seen.append(event.data)
         tightwire.run()
@@ -73,3 +73,35 @@ def test_a_broadcast_reaches_those_without_files_as_well(path):
         connect()
         loop.run()
     assert sorted(seen.values(), key=len) == [["to all"], [path.read_bytes(), "to all"]]
+
+
+@pytest.mark.parametrize("data", [b"x" * 400, ""])
+def test_what_waits_behind_a_file_has_a_limit(path, url, data):
+    path.write_bytes(os.urandom(3_000_000))
+    ws, states = WebSocket(url, limits=Limits(max_send_buffer=1000)), []
+
+    def opened(event):
+        ws.send(Blob.from_file(path))
+        for _ in range(600):
+            ws.send(data)
+            states.append(ws.readyState)
+
+    ws.onopen = opened
+    tightwire.run()
+    assert isinstance(ws.error, BufferFull) and ws.close_event.code == 1006
+    assert ws.error.limit == 1000 <= ws.error.buffered
+    assert states.index(ws.CLOSING) == -(-1000 // (len(data) + 2))
+
+
+def test_a_broadcast_leaves_out_who_has_too_much_behind_a_file(path):
+    path.write_bytes(os.urandom(3_000_000))
+    counts = []
+
+    def answer(server, ws):
+        ws.send(Blob.from_file(path))
+        counts.extend(server.broadcast(b"x" * 600) for _ in range(3))
+        ws.close()
+
+    seen, closed = talk(answer, limits=Limits(max_send_buffer=1000))
+    assert counts == [1, 1, 0] and closed.wasClean
+    assert [len(data) for data in seen] == [3_000_000, 600, 600]
