@@ -12,10 +12,10 @@ use tightwire::{Context, EventLoop};
 
 use crate::current::{self, lend};
 use crate::driver::Driver;
+use crate::driving;
 use crate::error::raise;
 use crate::options::duration;
 use crate::python;
-use crate::socket::WebSocket;
 use crate::timer::Timer;
 
 /// The base of `tightwire.Loop`, and what an asyncio loop or a thread has of its own.
@@ -26,20 +26,6 @@ pub(crate) struct BaseLoop {
     fd: OnceLock<i32>,
     /// What is to live as long as this.
     kept: Mutex<Option<Py<PyAny>>>,
-}
-
-/// `run` is at work, until this goes.
-struct Running<'a>(&'a Driver);
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.0.end_running();
-    }
-}
-
-/// The error of whoever would drive a loop that is being driven.
-fn is_at_work() -> PyErr {
-    PyRuntimeError::new_err("run() is at work already: do not call it in an event handler")
 }
 
 impl BaseLoop {
@@ -73,44 +59,6 @@ impl BaseLoop {
         self.driver.checkin(event_loop);
         let turned = turned.map_err(|error| raise(py, &error));
         (idle, self.driver.take_interrupt().and(turned))
-    }
-
-    /// Turns until `is_over`, or somebody stops it. The interpreter lock is given up while there is
-    /// nothing to do.
-    fn run_until(&self, py: Python<'_>, is_over: impl Fn(&EventLoop) -> bool) -> PyResult<()> {
-        self.at_work(|| self.turn_until(py, is_over))
-    }
-
-    /// Calls `work` while this thread owns the loop, and nobody else drives it.
-    fn at_work(&self, work: impl FnOnce() -> PyResult<()>) -> PyResult<()> {
-        if !self.driver.start_running() {
-            return Err(is_at_work());
-        }
-        let _running = Running(&self.driver);
-        self.driver.own();
-        work()
-    }
-
-    fn turn_until(&self, py: Python<'_>, is_over: impl Fn(&EventLoop) -> bool) -> PyResult<()> {
-        loop {
-            let Some(mut event_loop) = self.driver.checkout() else {
-                return if self.driver.is_gone() { Ok(()) } else { Err(is_at_work()) };
-            };
-            if is_over(&event_loop) || event_loop.take_stop() {
-                self.driver.checkin(event_loop);
-                return Ok(());
-            }
-            let waited = py.detach(|| event_loop.wait(None));
-            self.driver.checkin(event_loop);
-            py.check_signals()?;
-            waited.map_err(|error| raise(py, &error))?;
-            // The handler of a signal may have ended it all.
-            if let Some(mut event_loop) = self.driver.checkout() {
-                event_loop.dispatch();
-                self.driver.checkin(event_loop);
-            }
-            self.driver.take_interrupt()?;
-        }
     }
 
     /// Calls a function of the application in the loop; what it raises is reported.
@@ -191,7 +139,7 @@ impl BaseLoop {
     /// Raises:
     ///     RuntimeError: It is run already, for instance in a handler.
     fn run(&self, py: Python<'_>) -> PyResult<()> {
-        self.run_until(py, EventLoop::is_idle)
+        driving::run_until(&self.driver, py, EventLoop::is_idle)
     }
 
     /// Has `run` return, or the next `run` at once. Any thread.
@@ -276,22 +224,9 @@ impl BaseLoop {
         turned
     }
 
-    /// `run`, until `ws` is closed or, with `opening`, not connecting any more.
-    #[pyo3(signature = (ws, opening = false))]
-    fn _run_socket(
-        &self,
-        py: Python<'_>,
-        ws: &Bound<'_, WebSocket>,
-        opening: bool,
-    ) -> PyResult<()> {
-        let ws = ws.get();
-        let is_over = || ws.is_closed() || opening && !ws.is_connecting();
-        self.run_until(py, |event_loop| event_loop.is_idle() || is_over())
-    }
-
     /// `run`, also while there is nothing to do.
     fn _run_until_stopped(&self, py: Python<'_>) -> PyResult<()> {
-        self.run_until(py, |_| false)
+        driving::run_until(&self.driver, py, |_| false)
     }
 
     /// Stops listening and closes every connection with 1001; the turns that follow wait for it.
@@ -306,26 +241,7 @@ impl BaseLoop {
     /// nothing to do. Raises what a handler raised to end the program, but goes on until then.
     fn _shutdown(&self, py: Python<'_>, grace: f64) -> PyResult<()> {
         let grace = Duration::try_from_secs_f64(grace).unwrap_or_default();
-        self.at_work(|| {
-            if let Some(mut event_loop) = self.driver.checkout() {
-                event_loop.begin_shutdown(grace);
-                self.driver.checkin(event_loop);
-            }
-            // Torn down by the handler of a signal, perhaps.
-            while let Some(mut event_loop) = self.driver.checkout() {
-                let waited = py.detach(|| event_loop.shutdown_wait());
-                self.driver.checkin(event_loop);
-                py.check_signals()?;
-                waited.map_err(|error| raise(py, &error))?;
-                let Some(mut event_loop) = self.driver.checkout() else { break };
-                let over = event_loop.shutdown_dispatch();
-                self.driver.checkin(event_loop);
-                if over {
-                    break;
-                }
-            }
-            self.driver.take_interrupt()
-        })
+        driving::shut_down(&self.driver, py, grace)
     }
 
     /// Closes every socket without a word. No handler runs.

@@ -17,6 +17,7 @@ mod convert;
 mod current;
 mod dispatch;
 mod driver;
+mod driving;
 mod error;
 mod event;
 mod event_loop;

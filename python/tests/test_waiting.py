@@ -6,6 +6,7 @@ import pytest
 import trio
 from conftest import raw_server, wait_for_end
 
+import tightwire
 from tightwire import ConnectError, Loop, WebSocket
 
 RUNS = {"asyncio": lambda function, *args: asyncio.run(function(*args)), "trio": trio.run}
@@ -90,3 +91,33 @@ def test_a_cancelled_wait_leaves_no_listener(threaded):
 
     with raw_server(wait_for_end) as url:
         assert asyncio.run(main()).code == 1006
+
+
+def test_ws_run_drives_the_loop_of_the_socket(url):
+    with Loop() as loop:
+        ws = WebSocket(url, loop=loop)
+        other = WebSocket(url)
+        ws.onopen = lambda event: ws.close(4002)
+        event = ws.run()
+        assert event is not None and event.code == 4002
+        assert other.readyState == other.CONNECTING, "nobody drives that one"
+        other.close()
+        other.run()
+
+
+def test_ws_run_is_refused_where_another_thread_drives(threaded, url):
+    ws = threaded.call(WebSocket, url)
+    with pytest.raises(RuntimeError, match="another thread"):
+        ws.run()
+    threaded.call(ws.abort)
+
+
+def test_reconnect_drives_the_loop_it_is_given(url):
+    seen = []
+    with Loop() as loop:
+        for ws in tightwire.sync.reconnect(url, loop=loop):
+            assert ws.readyState == ws.OPEN
+            ws.onmessage = lambda event: (seen.append(event.data), event.target.close(1000))
+            ws.send("hello")
+            ws.run()
+    assert seen == ["hello"]

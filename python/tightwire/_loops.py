@@ -153,30 +153,32 @@ def run() -> None:
         RuntimeError: In an event handler, or while asyncio or trio runs in this thread, which drives
             the sockets by itself.
     """
-    _run(BaseLoop.run)
+    _check_no_host()
+    own: BaseLoop | None = getattr(_own, "loop", None)
+    if own is not None:
+        own.run()
+        _tidy()
 
 
-def run_socket(ws: WebSocket) -> None:
-    """Drives the loop of this thread until `ws` is closed."""
-    _run(lambda loop: loop._run_socket(ws))
+def run_socket(ws: WebSocket, opening: bool = False) -> None:
+    """Drives the loop of `ws` until that is closed or, with `opening`, not connecting any more."""
+    _check_no_host()
+    ws._drive(opening)
+    _tidy()
 
 
-def run_until_open(ws: WebSocket) -> None:
-    """Drives the loop of this thread until `ws` is open, or closed."""
-    _run(lambda loop: loop._run_socket(ws, opening=True))
-
-
-def _run(drive: Callable[[BaseLoop], object]) -> None:
+def _check_no_host() -> None:
     if _running() is not None:
         raise RuntimeError(
             "the running loop of asyncio or trio drives the sockets of this thread: await something instead"
         )
-    loop: BaseLoop | None = getattr(_own, "loop", None)
-    if loop is None:
-        return
-    drive(loop)
-    if loop.idle:
-        release(loop)
+
+
+def _tidy() -> None:
+    """Lets the thread's own loop go if nothing is left in it."""
+    own: BaseLoop | None = getattr(_own, "loop", None)
+    if own is not None and own.idle:
+        release(own)
 
 
 def call_later(seconds: float, callback: Callable[[], object]) -> None:
