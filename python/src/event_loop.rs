@@ -255,6 +255,12 @@ impl BaseLoop {
         self.driver.is_own_thread()
     }
 
+    /// Whether it is in a turn, for instance in a handler, whoever drives it.
+    #[getter]
+    fn _at_work(&self) -> bool {
+        self.driver.is_at_work()
+    }
+
     /// Whether anybody ever drove it.
     #[getter]
     fn _driven(&self) -> bool {

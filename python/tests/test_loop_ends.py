@@ -78,3 +78,21 @@ def test_what_ends_the_program_leaves_close():
         with pytest.raises(SystemExit):
             loop.close()
         assert ws.close_event is not None
+
+
+def test_close_is_refused_in_a_handler_under_dispatch():
+    errors = []
+
+    def opened(event):
+        with pytest.raises(RuntimeError, match="at work") as caught:
+            loop.close()
+        errors.append(caught.value)
+
+    with raw_server(answer_close) as url, Loop() as loop:
+        ws = WebSocket(url, loop=loop)
+        ws.onopen = opened
+        while not errors:
+            loop.dispatch()
+        assert ws.readyState == WebSocket.OPEN
+        loop.close()
+        assert ws.close_event.wasClean

@@ -129,7 +129,7 @@ class Loop(BaseLoop):
                 raise RuntimeError("close: a handler cannot end the loop that calls it; stop it")
             self.stop()
             thread.join()
-        if self.running:
+        if self.running or self._at_work:
             raise RuntimeError("close: the loop is at work; stop it")
         try:
             if self._driven:
