@@ -8,7 +8,7 @@ import textwrap
 import threading
 
 import pytest
-from conftest import SECONDS, accept_upgrade, raw_server, wait_for_end
+from conftest import SECONDS, accept_upgrade, raw_server, running_server, wait_for_end
 
 import tightwire
 from tightwire import Loop, WebSocket
@@ -96,3 +96,62 @@ def test_close_is_refused_in_a_handler_under_dispatch():
         assert ws.readyState == WebSocket.OPEN
         loop.close()
         assert ws.close_event.wasClean
+
+
+def run_python(code, *arguments):
+    command = [sys.executable, "-c", textwrap.dedent(code), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
+
+
+def test_a_blocked_daemon_thread_does_not_hold_up_the_exit():
+    done = run_python(
+        """
+        import threading, tightwire
+        loop, blocked = tightwire.Loop(), threading.Event()
+        loop.start_thread()
+        loop.call_soon_threadsafe(lambda: (blocked.set(), threading.Event().wait()))
+        blocked.wait()
+        """
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("how", ["own", "thread"])
+def test_what_one_loop_raises_at_the_exit_does_not_concern_the_others(how):
+    codes = []
+
+    def greet(ws):
+        ws.onclose = lambda event: codes.append(event.code)
+
+    with running_server(greet) as server:
+        done = run_python(
+            """
+            import sys, threading, tightwire
+
+            def opened(loop):
+                ws = tightwire.WebSocket(sys.argv[1], loop=loop)
+                ws.onopen = lambda event: loop.stop()
+                loop.run()
+                return ws
+
+            class Broken(tightwire.Loop):
+                def close(self, grace=1.0):
+                    super().close(grace)
+                    raise ZeroDivisionError("at the exit")
+
+            loops = [Broken(), Broken(), tightwire.Loop()]
+            sockets = [opened(loop) for loop in loops]
+            if sys.argv[2] == "own":
+                def close(event):
+                    sys.exit("from a handler")
+                ws = tightwire.WebSocket(sys.argv[1])
+                ws.onopen = lambda event: tightwire._loops._own.loop.stop()
+                ws.onclose = close
+                tightwire.run()
+            """,
+            f"ws://127.0.0.1:{server.port}",
+            how,
+        )
+    assert done.stderr.count("ZeroDivisionError: at the exit") == 2
+    assert ("from a handler" in done.stderr) == (how == "own")
+    assert set(codes) == {1001} and len(codes) == (4 if how == "own" else 3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from . import _loops
@@ -136,6 +137,16 @@ class Loop(BaseLoop):
                 self._shutdown(grace)
         finally:
             self._abandon()
+
+    def _end(self, patience: float) -> None:
+        """`close` at the end of the program, unless a handler goes on for longer than this."""
+        self.stop()
+        end = time.monotonic() + patience
+        while self.running or self._at_work:
+            if time.monotonic() > end:
+                return
+            time.sleep(_LOOK)
+        self.close()
 
     def __enter__(self) -> Self:
         return self

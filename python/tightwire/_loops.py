@@ -17,6 +17,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Callable, Protocol, TypeVar, cast
 
 from ._native import BaseLoop, EventTarget, WebSocket
+from .exceptions import report_unraisable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine
@@ -324,6 +325,15 @@ def _at_exit() -> None:
     own: BaseLoop | None = getattr(_own, "loop", None)
     if own is not None:
         del _own.loop
+        _try(_end_own, own)
+    for loop in list(_loops):
+        end = getattr(loop, "_end", None)
+        if end is not None:
+            _try(end, FAREWELL)
+
+
+def _end_own(own: BaseLoop) -> None:
+    try:
         if own._driven:
             own._shutdown(FAREWELL)
         elif not own.idle:
@@ -332,11 +342,16 @@ def _at_exit() -> None:
                 RuntimeWarning,
                 stacklevel=2,
             )
+    finally:
         own._abandon()
-    for loop in list(_loops):
-        close = getattr(loop, "close", None)
-        if close is not None:
-            close()
+
+
+def _try(function: Callable[..., object], *args: object) -> None:
+    """Calls a function; what it raises is reported, so that the next ones are called, too."""
+    try:
+        function(*args)
+    except BaseException as error:
+        report_unraisable(error, function)
 
 
 def _after_fork() -> None:
