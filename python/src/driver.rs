@@ -193,6 +193,8 @@ impl Driver {
 
     /// Closes all sockets without a word. No callback runs.
     pub(crate) fn tear_down(&self) {
+        // In a forked child nobody is left who would.
+        self.end_running();
         let mut state = self.state();
         state.gone = true;
         let dropped = (

@@ -155,3 +155,37 @@ def test_what_one_loop_raises_at_the_exit_does_not_concern_the_others(how):
     assert done.stderr.count("ZeroDivisionError: at the exit") == 2
     assert ("from a handler" in done.stderr) == (how == "own")
     assert set(codes) == {1001} and len(codes) == (4 if how == "own" else 3)
+
+
+FORKS = """
+import os, sys, tightwire
+
+def drive():
+    ws = tightwire.WebSocket(sys.argv[1])
+    ws.onopen = lambda event: opened.release()
+    return ws
+
+import threading
+opened = threading.Semaphore(0)
+with tightwire.Loop() as loop:
+    loop.start_thread()
+    ws = loop.call(drive)
+    opened.acquire()
+    child = os.fork()
+    if child == 0:
+        assert not loop.running and ws.readyState == ws.CLOSED
+        if sys.argv[2] == "exit":
+            sys.exit(7)
+    else:
+        assert ws.readyState == ws.OPEN
+        _, status = os.waitpid(child, 0)
+if child == 0:
+    sys.exit(7)
+print(os.waitstatus_to_exitcode(status), ws.close_event.code, ws.close_event.wasClean)
+"""
+
+
+@pytest.mark.parametrize("how", ["exit", "leave"])
+def test_a_forked_child_has_no_loop_to_end(url, how):
+    done = run_python(FORKS, url, how)
+    assert (done.stdout, done.stderr) == ("7 1001 True\n", "")

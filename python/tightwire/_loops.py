@@ -358,6 +358,7 @@ def _after_fork() -> None:
     """A child shares its parent's descriptors: it closes its copies without a word."""
     for loop in list(_loops):
         loop._abandon()
+    _loops.clear()
     _hosts.clear()
     _own.__dict__.clear()
 
