@@ -6,7 +6,7 @@ import pytest
 import trio
 from conftest import raw_server, wait_for_end
 
-import tightwire
+import tightwire.sync
 from tightwire import ConnectError, Loop, WebSocket
 
 RUNS = {"asyncio": lambda function, *args: asyncio.run(function(*args)), "trio": trio.run}
