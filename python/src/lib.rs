@@ -52,7 +52,8 @@ const TARGET_ALIASES: [(&str, &str); 3] = [
     ("dispatchEvent", "dispatch_event"),
 ];
 
-#[pymodule]
+// The SAFETY arguments of this crate rest on the interpreter lock.
+#[pymodule(gil_used = true)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     clock::start(module.py())?;
     module.add_class::<event_target::EventTarget>()?;
