@@ -66,9 +66,16 @@ impl Listeners {
         Ok(Some(self.list().push(name, callback.clone().unbind(), manner)))
     }
 
-    /// Adds a listener of the library's own, for one event.
-    pub(crate) fn add_inner(&self, name: Name, callback: Py<PyAny>) -> u64 {
-        self.list().push(name, callback, Manner { once: true, ..Manner::default() })
+    /// Adds what is to be done at an abort (DOM, "Aborting ongoing activities").
+    pub(crate) fn add_algorithm(&self, callback: Py<PyAny>) -> u64 {
+        self.list().push(Name::Aborting, callback, Manner::default())
+    }
+
+    /// Takes the first of those away.
+    pub(crate) fn take_algorithm(&self) -> Option<Py<PyAny>> {
+        let mut list = self.list();
+        let first = list.entries.iter().find(|entry| entry.name == Name::Aborting)?.id;
+        list.remove(first).map(|algorithm| algorithm.callback)
     }
 
     /// Ties a listener to a signal. If it is gone already, so is what ties it.

@@ -123,6 +123,7 @@ class AbortSignal(EventTarget):
             signal._reason = _or_default(reason) if signal is self else self._reason
         for signal in (self, *following):
             signal._sources.clear()
+            signal._run_algorithms()
             signal._fire("abort")
 
     def __repr__(self) -> str:
