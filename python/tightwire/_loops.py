@@ -35,6 +35,8 @@ _UNFINISHED = 16
 _own = threading.local()
 _loops: weakref.WeakSet[BaseLoop] = weakref.WeakSet()
 _hosts: weakref.WeakKeyDictionary[Host, weakref.ref[Hosted]] = weakref.WeakKeyDictionary()
+# Calls that are to come, by the loop of a thread that counts the time.
+_due: weakref.WeakKeyDictionary[BaseLoop, int] = weakref.WeakKeyDictionary()
 _unfinished: weakref.WeakKeyDictionary[EventTarget, int] = weakref.WeakKeyDictionary()
 
 
@@ -131,9 +133,10 @@ def use(loop: BaseLoop) -> None:
 
 
 def release(loop: BaseLoop) -> None:
-    """Nothing is left in `loop`: lets it go."""
+    """Nothing is left in `loop`: lets it go, unless a call is to come from it."""
     if getattr(_own, "loop", None) is loop:
-        del _own.loop
+        if not _due.get(loop):
+            del _own.loop
         return
     for host, ref in list(_hosts.items()):
         hosted = ref()
@@ -183,12 +186,23 @@ def _tidy() -> None:
 
 
 def call_later(seconds: float, callback: Callable[[], object]) -> None:
-    """Has the loop that drives new sockets of this thread call something, if it runs by then."""
+    """Has the loop that drives new sockets of this thread call something, if it runs then or later."""
     host = _running()
     if host is not None:
         host.call_later(seconds, callback)
-    else:
-        current().call_later(seconds, callback)
+        return
+    loop = current()
+    # Weak, as the loop owns the call.
+    ref = weakref.ref(loop)
+
+    def due() -> None:
+        counting = ref()
+        if counting is not None:
+            _due[counting] -= 1
+        callback()
+
+    loop.call_later(seconds, due)
+    _due[loop] = _due.get(loop, 0) + 1
 
 
 def chain(
