@@ -26,7 +26,7 @@ pub(crate) struct Outbox {
 }
 
 pub(crate) enum Item {
-    File { file: Arc<FileSource>, start: usize, size: usize, begun: bool },
+    File { file: Arc<FileSource>, start: usize, size: usize, begun: bool, compress: Option<bool> },
     Message { kind: MessageKind, data: Vec<u8>, compress: Option<bool> },
     Close { code: Option<u16>, reason: String },
 }
@@ -130,7 +130,7 @@ impl Outbox {
         item: Item,
     ) -> Result<Option<Item>, (Stop, Item)> {
         let (sent, rest) = match &item {
-            Item::File { file, start, size, begun } => {
+            Item::File { file, start, size, begun, compress } => {
                 let length = PIECE.min(*size);
                 let mut piece = vec![0; length];
                 if let Err(error) = file.read_exact(py, &mut piece, *start) {
@@ -138,9 +138,10 @@ impl Outbox {
                 }
                 let kind = (!begun).then_some(MessageKind::Binary);
                 let (start, size, fin) = (start + length, size - length, length == *size);
-                let sent = context.send_part(id, kind, &piece, fin);
-                let file = Arc::clone(file);
-                let rest = (!fin).then_some(Item::File { file, start, size, begun: true });
+                let sent = context.send_part_as(id, kind, &piece, fin, *compress);
+                let (file, compress) = (Arc::clone(file), *compress);
+                let rest =
+                    (!fin).then_some(Item::File { file, start, size, begun: true, compress });
                 (sent.map(|()| length), rest)
             }
             Item::Message { kind, data, compress } => {

@@ -105,3 +105,21 @@ def test_a_broadcast_leaves_out_who_has_too_much_behind_a_file(path):
     seen, closed = talk(answer, limits=Limits(max_send_buffer=1000))
     assert counts == [1, 1, 0] and closed.wasClean
     assert [len(data) for data in seen] == [3_000_000, 600, 600]
+
+
+@pytest.mark.parametrize(("compress", "whole"), [(False, False), (True, True), (None, True)])
+@pytest.mark.parametrize("size", [300_000, 100])
+def test_who_sends_a_file_decides_about_compression(path, compress, whole, size):
+    path.write_bytes(bytes(size))
+    seen = []
+    deflate = tightwire.Deflate(threshold=1)
+
+    def greet(ws):
+        ws.onmessage = lambda event: (seen.append(event.data.size), ws.close())
+
+    with running_server(greet, compression=deflate) as server:
+        ws = WebSocket(f"ws://127.0.0.1:{server.port}", compression=deflate)
+        ws.onopen = lambda event: ws.send(Blob.from_file(path), compress=compress)
+        tightwire.run()
+    assert seen == [size]
+    assert ws.stats.deflate_sent == (size if whole else 0)

@@ -233,13 +233,15 @@ impl Core {
         kind: Option<MessageKind>,
         data: &[u8],
         fin: bool,
+        compress: Option<bool>,
     ) -> Result<(), SendError> {
         let shared = Arc::clone(&link.shared);
         shared.parts.next(kind, data, fin, |kind| {
             // The part before may be on its way here from another thread.
             self.catch_up(Some(link));
             self.check_room(link)?;
-            self.send_checked_part(link, Message::from_parts(kind, data), fin)
+            let part = Message::from_parts(kind, data).compress_if(compress);
+            self.send_checked_part(link, part, fin)
         })
     }
 
