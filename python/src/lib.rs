@@ -71,6 +71,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<timer::Timer>()?;
     module.add_class::<tls::Tls>()?;
     module.add_function(wrap_pyfunction!(server::serve, module)?)?;
+    module.add_function(wrap_pyfunction!(error::_write_unraisable, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     let py = module.py();
     alias(&py.get_type::<event_target::EventTarget>(), &TARGET_ALIASES)?;

@@ -29,12 +29,6 @@ def answer_close(connection):
     accept_upgrade(connection)
     connection.recv(100)
     connection.sendall(b"\x88\x02\x03\xe9")
-    wait_for_end(connection)
-
-
-def never_answer(connection):
-    accept_upgrade(connection)
-    wait_for_end(connection)
 
 
 def opened(url):

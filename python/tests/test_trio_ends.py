@@ -1,5 +1,6 @@
 """What ends a trio run from within a handler."""
 
+import sys
 import threading
 
 import pytest
@@ -98,3 +99,20 @@ def test_who_exits_when_the_main_task_is_done_is_reported(url, monkeypatch):
 
     assert trio.run(main) == "done"
     assert reported == [error]
+
+
+def test_what_else_an_async_handler_raises_is_reported(url, capsys):
+    async def main():
+        ws = WebSocket(url)
+        coroutine(ws, ZeroDivisionError("in a handler"))
+        await ws
+        ws.close()
+        await ws.closed()
+
+    # By the interpreter's own hook, not the one of pytest.
+    hook, sys.unraisablehook = sys.unraisablehook, sys.__unraisablehook__
+    try:
+        trio.run(main)
+    finally:
+        sys.unraisablehook = hook
+    assert "ZeroDivisionError: in a handler" in capsys.readouterr().err

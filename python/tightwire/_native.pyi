@@ -811,3 +811,5 @@ class Timer:
 
     def cancel(self) -> None:
         """The call does not come. Does nothing if it has. Any thread."""
+
+def _write_unraisable(error: BaseException, handler: object) -> None: ...
