@@ -219,16 +219,21 @@ def chain(
         host = _running()
     if host is None:
         raise RuntimeError("an async def handler needs a running loop of asyncio or trio")
-    own = getattr(host, "chain", None)
-    if own is not None:
-        own(target, handler, coroutine)
-    else:
-        from . import _asyncio
-
-        _asyncio.chain(cast("Any", host), target, handler, coroutine)
+    # A task that is eager is done before it is known here.
     count = _unfinished[target] = _unfinished.get(target, 0) + 1
     if count == _UNFINISHED + 1 and isinstance(target, WebSocket):
         target._hold(True)
+    own = getattr(host, "chain", None)
+    try:
+        if own is not None:
+            own(target, handler, coroutine)
+        else:
+            from . import _asyncio
+
+            _asyncio.chain(cast("Any", host), target, handler, coroutine)
+    except BaseException:
+        finished(target)
+        raise
 
 
 def finished(target: EventTarget) -> None:
