@@ -44,8 +44,10 @@ impl BaseLoop {
                 "loop: it is closed"
             } else if self.driver.is_own_thread() {
                 "the loop of this thread cannot take new sockets here"
-            } else {
+            } else if self.driver.is_running() {
                 "loop: it belongs to another thread; make the socket there, with Loop.call"
+            } else {
+                "loop: it belongs to another thread; make the socket there, with call_soon_threadsafe"
             };
             PyRuntimeError::new_err(text)
         })
