@@ -183,3 +183,38 @@ print(os.waitstatus_to_exitcode(status), ws.close_event.code, ws.close_event.was
 def test_a_forked_child_has_no_loop_to_end(url, how):
     done = run_python(FORKS, url, how)
     assert (done.stdout, done.stderr) == ("7 1001 True\n", "")
+
+
+def test_a_stop_is_good_for_one_run(url):
+    with Loop() as loop:
+        ws = WebSocket(url, loop=loop)
+        ws.onopen = lambda event: ws.close()
+        ws.onclose = lambda event: loop.stop()
+        loop.run()
+        ws = WebSocket(url, loop=loop)
+        ws.onopen = lambda event: ws.close(4000)
+        loop.run()
+        assert ws.close_event.code == 4000
+        loop.stop()
+        ws = WebSocket(url, loop=loop)
+        loop.run()
+        assert ws.readyState == ws.CONNECTING
+
+
+def test_the_error_on_another_thread_says_where_to_make_a_socket(url):
+    errors = []
+
+    def make():
+        with pytest.raises(RuntimeError) as caught:
+            WebSocket(url, loop=loop)
+        errors.append(str(caught.value))
+
+    with Loop() as loop:
+        loop.dispatch()
+        thread = threading.Thread(target=make)
+        thread.start()
+        thread.join()
+        loop.start_thread()
+        make()
+    assert ["call_soon_threadsafe" in error for error in errors] == [True, False]
+    assert "Loop.call" in errors[1]

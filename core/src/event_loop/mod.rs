@@ -312,7 +312,7 @@ impl EventLoop {
     ///
     /// As [`turn`](Self::turn).
     pub fn run_until_idle(&mut self) -> Result<(), Error> {
-        while !self.is_idle() && !self.core.inbox.take_stop() {
+        while !self.core.inbox.take_stop() && !self.is_idle() {
             self.turn(None)?;
         }
         Ok(())
