@@ -279,9 +279,19 @@ impl Connection {
             true => self.paused.fetch_or(bit, Ordering::AcqRel),
             false => self.paused.fetch_and(!bit, Ordering::AcqRel),
         };
-        if before & !bit != 0 {
-            return;
+        if before & !bit == 0 {
+            self.pause_or_resume(py, paused);
         }
+    }
+
+    /// Has reading stop now if the application wanted that while the connection was not open.
+    pub(crate) fn catch_up_on_pausing(&self, py: Python<'_>) {
+        if self.paused.load(Ordering::Acquire) != 0 {
+            self.pause_or_resume(py, true);
+        }
+    }
+
+    fn pause_or_resume(&self, py: Python<'_>, paused: bool) {
         let done = self.driver.with(py, |context| match paused {
             true => context.pause(self.id),
             false => context.resume(self.id),

@@ -25,7 +25,9 @@ const ABNORMAL: u16 = 1006;
 
 impl WebSocket {
     pub(crate) fn fire_open(slf: &Bound<'_, Self>) {
-        if slf.get().connection().is_some_and(|connection| connection.open()) {
+        let Some(connection) = slf.get().connection() else { return };
+        if connection.open() {
+            connection.catch_up_on_pausing(slf.py());
             slf.get().unfollow();
             Self::fire(slf, Bound::new(slf.py(), Event::trusted(Name::Open)).map(Bound::into_any));
             Self::hold_if_needed(slf.as_super());
