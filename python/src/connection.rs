@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
+use pyo3::{PyTraverseError, PyVisit};
 use tightwire::{CloseError, ConnId, Context, Message, ReadyState, Remote, SendError, Tuning};
 
 use crate::anchor::Anchor;
@@ -129,6 +130,14 @@ impl Connection {
 
     pub(crate) fn take_failure(&self) -> Option<Py<PyAny>> {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// For the collector of cycles: the exception may know the frames that know the socket.
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self.failure.try_lock() {
+            Ok(failure) => visit.call(&*failure),
+            Err(_) => Ok(()),
+        }
     }
 
     /// Counts what was sent and never will be.

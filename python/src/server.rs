@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
 use tightwire::{Context, Message, ServerId, ServerOptions, ServerTls};
 
 use crate::convert::{Form, Payload};
@@ -138,6 +139,18 @@ impl Server {
         _traceback: Py<PyAny>,
     ) {
         self.close(py, true);
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // While the loop has them, too, they are not this object's alone.
+        match Arc::strong_count(&self.accepted) {
+            1 => self.accepted.traverse(&visit),
+            _ => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        self.accepted.clear();
     }
 
     fn __repr__(&self) -> String {

@@ -477,11 +477,12 @@ impl WebSocket {
                 visit.call(&*slot)?;
             }
         }
-        Ok(())
+        self.connection.get().map_or(Ok(()), |connection| connection.traverse(&visit))
     }
 
     fn __clear__(&self) {
         self.unfollow();
+        drop(self.connection.get().and_then(Connection::take_failure));
         for slot in [&self.error, &self.close_event] {
             let old = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
             drop(old);

@@ -50,7 +50,7 @@ class Loop(BaseLoop):
 
     It belongs to the thread that drives it, or made it, until another one does: there new sockets are
     made and handlers run. It lives as long as this object; `close`, which a `with` block does as well,
-    says goodbye to the peers.
+    says goodbye to the peers. A loop that its own handlers refer to keeps itself alive, so that one has to be closed.
     """
 
     def __init__(self) -> None:
