@@ -118,7 +118,7 @@ pub(crate) fn dispatch(
         return Err(named(py, "InvalidStateError", text));
     }
     let listeners = &target.get().listeners;
-    let mut ended = Ok(());
+    let (mut ended, mut fewer) = (Ok(()), false);
     // On the way down, and up again: at the target, which is all there is here, both are alike.
     let passes = if listeners.any_captures() { &[true, false][..] } else { &[false] };
     for capture in passes {
@@ -130,11 +130,15 @@ pub(crate) fn dispatch(
             rest.into_iter().map(|id| (!base.is_stopped()).then(|| listeners.take(py, id))?);
         for listener in iter::once(first).chain(rest).flatten() {
             base.set_passive(listener.passive);
+            fewer |= listener.once;
             let called = call(target, listener.callback.bind(py), event).map(drop);
             ended = if ended.is_ok() { called } else { ended };
         }
     }
     let wanted = base.end();
+    if fewer {
+        WebSocket::hold_if_needed(target);
+    }
     ended.map(|()| wanted)
 }
 

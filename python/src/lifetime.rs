@@ -22,7 +22,8 @@ impl WebSocket {
             Self::CONNECTING => &names[..],
             Self::OPEN => &names[..3],
             Self::CLOSING => &names[..2],
-            _ => &[],
+            // Nothing is sent any more either.
+            _ => return anchor.release(),
         };
         match connection.outbox.is_busy() || target.get().listeners.listen_to(possible) {
             true => anchor.hold(slf),

@@ -48,7 +48,9 @@ pub(crate) struct Snapshot {
 pub(crate) struct Call {
     pub(crate) callback: Py<PyAny>,
     pub(crate) passive: bool,
-    /// Of a listener for one event, which is gone now.
+    /// It was for one event, and is gone now.
+    pub(crate) once: bool,
+    /// Of such a listener.
     _following: Option<Following>,
 }
 
@@ -226,10 +228,10 @@ impl List {
         let passive = entry.manner.passive;
         if !entry.manner.once {
             let callback = entry.callback.clone_ref(py);
-            return Some(Call { callback, passive, _following: None });
+            return Some(Call { callback, passive, once: false, _following: None });
         }
         let Listener { callback, following, .. } = self.remove(id)?;
-        Some(Call { callback, passive, _following: following })
+        Some(Call { callback, passive, once: true, _following: following })
     }
 
     fn remove(&mut self, id: u64) -> Option<Listener> {

@@ -4,9 +4,10 @@ import gc
 import socket
 import weakref
 
+from conftest import running_server
 
 import tightwire
-from tightwire import AbortController, Loop, WebSocket
+from tightwire import AbortController, Blob, Loop, WebSocket
 
 
 class Witness:
@@ -68,5 +69,41 @@ def test_a_failure_that_knows_its_socket_is_collected():
         loop._abandon()
     gone = weakref.ref(witness)
     del ws, reason, witness, controller
+    gc.collect()
+    assert gone() is None
+
+
+def test_a_socket_lives_no_longer_than_its_listener_for_one_message():
+    closed, seen = [], []
+
+    def greet(ws):
+        ws.onclose = lambda event: closed.append(event.code)
+        ws.send("one")
+        ws.send("two")
+
+    with running_server(greet) as server:
+        ws = WebSocket(f"ws://127.0.0.1:{server.port}")
+        ws.addEventListener("message", lambda event: seen.append(event.data), once=True)
+        gone = weakref.ref(ws)
+        del ws
+        tightwire.run()
+        assert gone() is None
+    # Nobody could hear of the second one: closed without a status.
+    assert seen == ["one"] and closed == [1005]
+
+
+def test_a_file_on_its_way_keeps_no_socket_that_is_closed(tmp_path, url):
+    path = tmp_path / "large"
+    path.write_bytes(bytes(8_000_000))
+    loop = Loop()
+    ws = WebSocket(url, loop=loop)
+    ws.onopen = lambda event: (ws.send(Blob.from_file(path)), loop.stop())
+    loop.run()
+    loop._abandon()
+    assert ws.readyState == WebSocket.CLOSED
+    gone = weakref.ref(ws)
+    # It is asked whether it is needed.
+    ws.onopen = None
+    del ws
     gc.collect()
     assert gone() is None
