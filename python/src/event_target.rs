@@ -151,6 +151,11 @@ impl EventTarget {
         self.set_attribute(r#type.into(), value);
     }
 
+    /// Whether there is a listener for events of `type`.
+    fn _hears(&self, r#type: &str) -> bool {
+        self.listeners.listen_to(&[r#type.into()])
+    }
+
     /// Does what is to be done at an abort, before its event.
     fn _run_algorithms(slf: &Bound<'_, Self>) {
         while let Some(algorithm) = slf.get().listeners.take_algorithm() {

@@ -99,3 +99,57 @@ def test_the_loop_of_a_socket_counts_the_time(silent, drive, make):
         ws = drive(loop, silent, signal)
         assert signal.aborted and ws.error is signal.reason
         assert isinstance(ws.error, tightwire.TimeoutError)
+
+
+@pytest.mark.parametrize(
+    "listen",
+    [
+        lambda signal, listener: setattr(signal, "onabort", listener),
+        lambda signal, listener: signal.addEventListener("abort", listener),
+        lambda signal, listener: signal.add_event_listener("abort", listener),
+        lambda signal, listener: signal.on("abort")(listener),
+    ],
+)
+def test_what_any_made_lives_while_somebody_listens(listen):
+    controller, seen = AbortController(), []
+    nested = AbortSignal.any([AbortSignal.any([controller.signal])])
+    listen(nested, lambda event: seen.append(event.target.reason))
+    gone = weakref.ref(nested)
+    del nested
+    gc.collect()
+    controller.abort("enough")
+    assert seen == ["enough"]
+    gc.collect()
+    assert gone() is None
+
+
+def test_what_any_made_goes_with_its_last_listener_or_its_source():
+    def listener(event):
+        pass
+
+    controller = AbortController()
+    signal = AbortSignal.any([controller.signal])
+    gone = weakref.ref(signal)
+    signal.addEventListener("abort", listener)
+    signal.removeEventListener("abort", listener)
+    signal.onabort = listener
+    signal.onabort = None
+    signal.addEventListener("other", listener)
+    del signal
+    gc.collect()
+    assert gone() is None
+    signal = AbortSignal.any([controller.signal])
+    signal.onabort = listener
+    gone = weakref.ref(signal)
+    del signal, controller
+    gc.collect()
+    assert gone() is None
+
+
+def test_dependents_are_aborted_in_their_order():
+    controller, seen = AbortController(), []
+    made = [AbortSignal.any([controller.signal]) for _ in range(50)]
+    for number, signal in enumerate(made):
+        signal.onabort = lambda event, number=number: seen.append(number)
+    controller.abort()
+    assert seen == list(range(50))

@@ -29,8 +29,10 @@ class AbortSignal(EventTarget):
             raise TypeError("AbortSignal: use AbortController(), AbortSignal.timeout() and the like")
         self._aborted = False
         self._reason: Any = None
-        # Those that `any` made of this one.
-        self._dependents: weakref.WeakSet[AbortSignal] = weakref.WeakSet()
+        # Those that `any` made of this one, in their order.
+        self._dependents: weakref.WeakKeyDictionary[AbortSignal, None] = weakref.WeakKeyDictionary()
+        # Those of them that somebody listens to, which therefore live as long as this one.
+        self._heard: set[AbortSignal] = set()
         # Those that this one was made of by `any`, and that are not made of others themselves.
         self._sources: list[AbortSignal] = []
         # When `timeout` is over on the clock `time.monotonic`, and what is to be called then.
@@ -65,6 +67,26 @@ class AbortSignal(EventTarget):
     @onabort.setter
     def onabort(self, handler: Callable[[Event], object] | None) -> None:
         self._set_attribute("abort", handler)
+        self._keep_if_heard()
+
+    def addEventListener(self, *args: Any, **options: Any) -> None:
+        """As that of `EventTarget`."""
+        super().addEventListener(*args, **options)
+        self._keep_if_heard()
+
+    def removeEventListener(self, *args: Any, **options: Any) -> None:
+        """As that of `EventTarget`."""
+        super().removeEventListener(*args, **options)
+        self._keep_if_heard()
+
+    add_event_listener = addEventListener
+    remove_event_listener = removeEventListener
+
+    def _keep_if_heard(self) -> None:
+        # DOM, "Garbage collection" of abort signals.
+        heard = self._hears("abort")
+        for source in self._sources:
+            (source._heard.add if heard else source._heard.discard)(self)
 
     @classmethod
     def abort(cls, reason: Any = None) -> AbortSignal:
@@ -127,7 +149,7 @@ class AbortSignal(EventTarget):
             for root in source._sources or [source]:
                 if root not in made._sources:
                     made._sources.append(root)
-                    root._dependents.add(made)
+                    root._dependents[made] = None
         return made
 
     def _abort(self, reason: Any) -> None:
@@ -140,6 +162,7 @@ class AbortSignal(EventTarget):
             signal._reason = _or_default(reason) if signal is self else self._reason
         for signal in (self, *following):
             signal._sources.clear()
+            signal._heard.clear()
             signal._timeout = None
             signal._run_algorithms()
             signal._fire("abort")
