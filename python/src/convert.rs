@@ -156,7 +156,7 @@ pub(crate) fn to_python(py: Python<'_>, message: Message<'_>, form: Form) -> PyR
         return Ok(PyString::from_bytes(py, message.data())?.into_any().unbind());
     }
     if form == Form::ArrayBuffer {
-        return Ok(Py::new(py, ArrayBuffer::of(message.data()))?.into_any());
+        return Ok(Py::new(py, ArrayBuffer::of(message.data())?)?.into_any());
     }
     let bytes = PyBytes::new(py, message.data());
     match form {
