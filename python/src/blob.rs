@@ -158,6 +158,7 @@ impl Blob {
     ///
     /// Raises:
     ///     OSError: It cannot be opened.
+    ///     TypeError: It is no regular file: a socket, a pipe, a device.
     #[classmethod]
     #[pyo3(signature = (file, *, r#type = ""))]
     fn from_file(

@@ -1,6 +1,7 @@
 """What is sent while a file is on its way: broadcasts, more messages, Close."""
 
 import os
+import socket
 
 import pytest
 from conftest import running_server
@@ -123,3 +124,51 @@ def test_who_sends_a_file_decides_about_compression(path, compress, whole, size)
         tightwire.run()
     assert seen == [size]
     assert ws.stats.deflate_sent == (size if whole else 0)
+
+
+@pytest.fixture(params=["fifo", "open fifo", "socket", "directory", "device"])
+def special(request, tmp_path):
+    """Something with a name or a descriptor that is no regular file."""
+    name = tmp_path / "special"
+    if request.param == "socket":
+        one, other = socket.socketpair()
+        with one, other:
+            yield one
+    elif request.param == "open fifo":
+        os.mkfifo(name)
+        with open(os.open(name, os.O_RDWR), "rb", buffering=0) as file:
+            yield file
+    elif request.param == "fifo":
+        os.mkfifo(name)
+        yield name
+    else:
+        yield tmp_path if request.param == "directory" else "/dev/null"
+
+
+def test_what_is_no_regular_file_is_refused(special):
+    with pytest.raises(TypeError, match="a regular file expected"):
+        Blob.from_file(special)
+
+
+@pytest.mark.parametrize("make", [lambda: socket.socketpair()[0], lambda: open("/dev/zero", "rb")])
+def test_it_is_not_sent_either(url, make):
+    ws, errors = WebSocket(url), []
+
+    def opened(event):
+        with make() as special, pytest.raises(TypeError, match="a regular file expected") as caught:
+            ws.send(special)
+        errors.append(caught.value)
+        ws.close()
+
+    ws.onopen = opened
+    tightwire.run()
+    assert len(errors) == 1
+
+
+def test_a_descriptor_that_is_none_is_refused():
+    class Closed:
+        def fileno(self):
+            return -1
+
+    with pytest.raises(ValueError, match="closed"):
+        Blob.from_file(Closed())
