@@ -5,7 +5,7 @@ import gc
 
 import pytest
 
-from tightwire import Event, EventTarget, _loops
+from tightwire import AbortController, Event, EventTarget, _loops
 
 
 class Done(asyncio.Future):
@@ -55,3 +55,31 @@ def test_every_task_is_counted(factory):
     assert asyncio.run(main()) == 0
     gc.collect()
     assert len(seen) == (40 if factory is eager else 0) and not failures
+
+
+@pytest.mark.parametrize("awaits", [False, True])
+@pytest.mark.parametrize("make", [EventTarget, lambda: AbortController().signal])
+def test_what_a_listener_of_no_socket_raises_says_so(make, awaits):
+    told = []
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: told.append(context))
+        target = make()
+
+        def fail(event):
+            raise ZeroDivisionError
+
+        async def fail_later(event):
+            raise ZeroDivisionError
+
+        target.addEventListener("x", fail_later if awaits else fail)
+        target.dispatchEvent(Event("x"))
+        while not told:
+            await asyncio.sleep(0)
+        return target
+
+    target = asyncio.run(main())
+    (context,) = told
+    assert context["message"] == f"exception in an event handler of {type(target).__name__}"
+    assert context["target"] is target and "websocket" not in context

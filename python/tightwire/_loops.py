@@ -254,10 +254,12 @@ def report(target: EventTarget, handler: object, error: BaseException) -> None:
 
 def exception_context(target: EventTarget, handler: object, error: BaseException) -> dict[str, Any]:
     """What exception handlers are told."""
+    is_socket = isinstance(target, WebSocket)
+    kind = "a WebSocket event handler" if is_socket else f"an event handler of {type(target).__name__}"
     return {
-        "message": "exception in a WebSocket event handler",
+        "message": f"exception in {kind}",
         "exception": error,
-        "websocket": target,
+        "websocket" if is_socket else "target": target,
         "handler": handler,
     }
 
