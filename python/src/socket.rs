@@ -204,10 +204,7 @@ impl WebSocket {
         let client = keywords.options(py, &url, tuning)?;
         let current = python::current_loop(py)?.call1((r#loop,))?;
         client::connect(slf, &client, jar, current.cast::<BaseLoop>()?.get())?;
-        if let Some(signal) = &signal {
-            Self::follow(slf, signal)?;
-            signal.call_method1("_count_on", (current,))?;
-        }
+        signal.iter().try_for_each(|signal| Self::follow(slf, signal, &current))?;
         Self::hold_if_needed(slf.as_super());
         Ok(())
     }
