@@ -77,6 +77,7 @@ class Blob:
 
         Raises:
             OSError: It cannot be opened.
+            TypeError: It is no regular file: a socket, a pipe, a device.
         """
     @property
     def size(self) -> int:
@@ -627,7 +628,8 @@ class WebSocket(EventTarget):
     def abort(self) -> None:
         """Ends the connection without a closing handshake; `error` and `close` (1006) follow."""
     def run(self) -> CloseEvent | None:
-        """Drives the sockets of this thread until this one is closed: its close event.
+        """Drives its loop, that is, the sockets of this thread or of `loop=`, until this one is closed: its close
+        event.
 
         Raises:
             RuntimeError: In a handler, from another thread, or while asyncio drives the socket.
@@ -659,7 +661,8 @@ class Server:
             connections: False leaves them open.
         """
     def broadcast(self, data: str | Buffer, /) -> int:
-        """Sends a message to every connection that is open and whose queue is not full; to how many.
+        """Sends a message to every connection that is open and whose queue is not full; to how many. Where a
+        file is on its way it waits for that.
 
         Raises:
             RuntimeError: On another thread than the one that drives the server.
@@ -813,4 +816,7 @@ class Timer:
     def cancel(self) -> None:
         """The call does not come. Does nothing if it has. Any thread."""
 
-def _write_unraisable(error: BaseException, handler: object) -> None: ...
+def _write_unraisable(error: BaseException, handler: object) -> None:
+    """Says what a handler raised, where nobody else can be told: only the interpreter makes what
+    `sys.unraisablehook` takes.
+    """
