@@ -31,6 +31,7 @@ __all__ = [
     "Timer",
     "WebSocket",
     "__version__",
+    "_write_unraisable",
     "serve",
 ]
 
