@@ -93,7 +93,8 @@ def test_close_is_refused_in_a_handler_under_dispatch():
 
 
 def run_python(code, *arguments):
-    command = [sys.executable, "-c", textwrap.dedent(code), *arguments]
+    # Later versions warn of every fork in a program with threads.
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(code), *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
 
 

@@ -5,7 +5,9 @@ mod support;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use support::{CLOSE, CONTINUATION, Log, PING, PONG, Peer, Script, TEXT, World, close_payload, listen, options};
+use support::{
+    CLOSE, CONTINUATION, Log, PING, PONG, Peer, Script, TEXT, World, close_payload, listen, options,
+};
 use tightwire::{ClientOptions, ConnId, Context, MessageKind, Tuning};
 
 fn texts(log: &Log) -> usize {
