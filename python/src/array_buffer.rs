@@ -1,10 +1,12 @@
 //! `tightwire.ArrayBuffer`: bytes that may be written, of a fixed number.
 
+use std::alloc::{self, Layout};
 use std::cell::UnsafeCell;
 use std::ffi::{c_int, c_void};
+use std::ptr;
 
 use pyo3::basic::CompareOp;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyMemoryError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyInt, PyMemoryView};
@@ -41,8 +43,33 @@ impl Memory {
 }
 
 impl ArrayBuffer {
-    pub(crate) fn of(bytes: &[u8]) -> Self {
-        Self { memory: Memory(bytes.iter().map(|byte| UnsafeCell::new(*byte)).collect()) }
+    /// A copy of these bytes.
+    ///
+    /// # Errors
+    ///
+    /// `MemoryError`.
+    pub(crate) fn of(bytes: &[u8]) -> PyResult<Self> {
+        let mut memory = Vec::new();
+        memory.try_reserve_exact(bytes.len()).map_err(|_| too_large(bytes.len()))?;
+        memory.extend(bytes.iter().map(|byte| UnsafeCell::new(*byte)));
+        Ok(Self { memory: Memory(memory.into_boxed_slice()) })
+    }
+
+    /// So many zeros, which take no memory before they are written to.
+    fn zeros(length: usize) -> PyResult<Self> {
+        if length == 0 {
+            return Self::of(&[]);
+        }
+        let layout = Layout::array::<UnsafeCell<u8>>(length).map_err(|_| too_large(length))?;
+        // SAFETY: the layout has a size other than 0.
+        let start = unsafe { alloc::alloc_zeroed(layout) };
+        if start.is_null() {
+            return Err(too_large(length));
+        }
+        let memory = ptr::slice_from_raw_parts_mut(start.cast::<UnsafeCell<u8>>(), length);
+        // SAFETY: this memory is of the global allocator, with the layout of the slice, initialised, and
+        // nobody else's.
+        Ok(Self { memory: Memory(unsafe { Box::from_raw(memory) }) })
     }
 
     /// The content, to be read before other Python code runs.
@@ -53,21 +80,25 @@ impl ArrayBuffer {
     }
 }
 
+fn too_large(length: usize) -> PyErr {
+    PyMemoryError::new_err(format!("no memory for an ArrayBuffer of {length} bytes"))
+}
+
 #[pymethods]
 impl ArrayBuffer {
     #[new]
     #[pyo3(signature = (length = None, /))]
     fn new(length: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
-        let Some(length) = length else { return Ok(Self::of(&[])) };
+        let Some(length) = length else { return Self::of(&[]) };
         if length.is_instance_of::<PyInt>() && !length.is_instance_of::<PyBool>() {
             let Ok(length) = length.extract::<u32>() else {
                 let text = format!("length: a number from 0 to 4294967295 expected, not {length}");
                 return Err(PyValueError::new_err(text));
             };
-            return Ok(Self::of(&vec![0; length as usize]));
+            return Self::zeros(length as usize);
         }
         match Payload::binary_of("length", length) {
-            Ok(payload) => Ok(Self::of(payload.bytes())),
+            Ok(payload) => Self::of(payload.bytes()),
             Err(_) => Err(PyTypeError::new_err("length: an int or a bytes-like object expected")),
         }
     }
@@ -98,7 +129,7 @@ impl ArrayBuffer {
 
     /// A copy of the bytes from `begin` to `end`, which count from the end if they are negative.
     #[pyo3(signature = (begin = 0, end = None))]
-    fn slice(&self, begin: i64, end: Option<i64>) -> Self {
+    fn slice(&self, begin: i64, end: Option<i64>) -> PyResult<Self> {
         let content = self.content();
         let first = position(begin, content.len());
         let last = end.map_or(content.len(), |end| position(end, content.len()));
@@ -130,7 +161,8 @@ impl ArrayBuffer {
         other: &Bound<'py, PyAny>,
         op: CompareOp,
     ) -> PyResult<Bound<'py, PyAny>> {
-        compare(slf.py(), Some(slf.get().content()), slf.is(other), other, op)
+        let content = || Some(slf.get().content());
+        compare(slf.py(), content, slf.is(other), other, op)
     }
 
     fn __repr__(&self) -> String {

@@ -158,6 +158,7 @@ impl Blob {
     ///
     /// Raises:
     ///     OSError: It cannot be opened.
+    ///     TypeError: It is no regular file: a socket, a pipe, a device.
     #[classmethod]
     #[pyo3(signature = (file, *, r#type = ""))]
     fn from_file(
@@ -246,7 +247,7 @@ impl Blob {
         other: &Bound<'py, PyAny>,
         op: CompareOp,
     ) -> PyResult<Bound<'py, PyAny>> {
-        compare(slf.py(), slf.get().memory(slf.py()), slf.is(other), other, op)
+        compare(slf.py(), || slf.get().memory(slf.py()), slf.is(other), other, op)
     }
 
     fn __hash__(slf: &Bound<'_, Self>) -> PyResult<isize> {
@@ -307,23 +308,25 @@ pub(crate) unsafe fn fill<T>(
 }
 
 /// `==` and `!=` by content, with anything that has bytes. What is in a file is only equal to itself.
-pub(crate) fn compare<'py>(
+/// `content` is asked for when no Python code runs any more that could change it.
+pub(crate) fn compare<'a, 'py>(
     py: Python<'py>,
-    content: Option<&[u8]>,
+    content: impl FnOnce() -> Option<&'a [u8]>,
     same: bool,
     other: &Bound<'py, PyAny>,
     op: CompareOp,
 ) -> PyResult<Bound<'py, PyAny>> {
     let not_implemented = || Ok(py.NotImplemented().into_bound(py));
-    let equal = match (same, content) {
-        (true, _) => true,
-        (false, None) => false,
-        (false, Some(_)) if other.is_instance_of::<PyString>() => return not_implemented(),
-        (false, Some(content)) => match Payload::binary_of("other", other) {
-            Ok(payload) => payload.bytes() == content,
-            Err(_) if other.is_instance_of::<Blob>() => false,
-            Err(_) => return not_implemented(),
-        },
+    let bytes = match same || other.is_instance_of::<PyString>() {
+        true => None,
+        false => Payload::binary_of("other", other).ok(),
+    };
+    let equal = match (same, content(), &bytes) {
+        (true, ..) => true,
+        (false, None, _) => false,
+        (false, Some(content), Some(bytes)) => bytes.bytes() == content,
+        (false, Some(_), None) if other.is_instance_of::<Blob>() => false,
+        (false, Some(_), None) => return not_implemented(),
     };
     match op {
         CompareOp::Eq => Ok(PyBool::new(py, equal).to_owned().into_any()),

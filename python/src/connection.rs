@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::exceptions::PyRuntimeWarning;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
+use pyo3::{PyTraverseError, PyVisit};
 use tightwire::{CloseError, ConnId, Context, Message, ReadyState, Remote, SendError, Tuning};
 
 use crate::anchor::Anchor;
@@ -131,6 +132,14 @@ impl Connection {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// For the collector of cycles: the exception may know the frames that know the socket.
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self.failure.try_lock() {
+            Ok(failure) => visit.call(&*failure),
+            Err(_) => Ok(()),
+        }
+    }
+
     /// Counts what was sent and never will be.
     pub(crate) fn lose(&self, bytes: u64) {
         self.lost.fetch_add(bytes, Ordering::AcqRel);
@@ -167,9 +176,10 @@ impl Connection {
             return Sent::Lost;
         }
         if self.outbox.is_busy() {
-            let (kind, data) = (message.kind(), message.data().to_vec());
-            self.outbox.push(Item::Message { kind, data, compress });
-            return Sent::Queued;
+            return match self.queue(message, compress) {
+                Ok(()) => Sent::Queued,
+                Err((buffered, limit)) => self.overflow(py, size, buffered, limit),
+            };
         }
         let message = compress.map_or(message, |compress| message.compress(compress));
         let sent = self
@@ -182,17 +192,49 @@ impl Connection {
                 self.lose(size);
                 Sent::Lost
             }
-            Err(SendError::Full { buffered, limit }) => {
-                self.lose(size);
-                let full = python::exception_class(py, "BufferFull")
-                    .and_then(|class| class.call1((buffered, limit)));
-                let full =
-                    full.unwrap_or_else(|error| error.into_value(py).into_bound(py).into_any());
-                self.fail(py, full.unbind());
-                Sent::Overflow
-            }
+            Err(SendError::Full { buffered, limit }) => self.overflow(py, size, buffered, limit),
             Err(error) => Sent::Failed(error),
         }
+    }
+
+    /// Has a message wait behind a file, or tells how much waits there, and how much may.
+    fn queue(&self, message: Message<'_>, compress: Option<bool>) -> Result<(), (u64, u64)> {
+        // The pieces of files, which the loop's own queue is full of, are not for the application to bound.
+        let (held, limit) = (self.outbox.held(), self.remote.max_send_buffer());
+        if held >= limit {
+            return Err((held, limit));
+        }
+        let (kind, data) = (message.kind(), message.data().to_vec());
+        self.outbox.push(Item::Message { kind, data, compress });
+        Ok(())
+    }
+
+    /// Gives the connection up because its queue is full.
+    fn overflow(&self, py: Python<'_>, size: u64, buffered: u64, limit: u64) -> Sent {
+        self.lose(size);
+        let full = python::exception_class(py, "BufferFull")
+            .and_then(|class| class.call1((buffered, limit)));
+        let full = full.unwrap_or_else(|error| error.into_value(py).into_bound(py).into_any());
+        self.fail(py, full.unbind());
+        Sent::Overflow
+    }
+
+    /// Sends a message if the connection takes one, and there is room. In the loop.
+    pub(crate) fn offer(
+        &self,
+        py: Python<'_>,
+        context: &mut Context<'_>,
+        message: Message<'_>,
+    ) -> bool {
+        if self.ready_state() != ReadyState::Open as u8 {
+            return false;
+        }
+        if !self.outbox.is_busy() {
+            return context.send(self.id, message).is_ok();
+        }
+        let queued = self.queue(message, None).is_ok();
+        self.pump(py, context);
+        queued
     }
 
     /// Goes on with what waits behind a file. In the loop.
@@ -246,9 +288,19 @@ impl Connection {
             true => self.paused.fetch_or(bit, Ordering::AcqRel),
             false => self.paused.fetch_and(!bit, Ordering::AcqRel),
         };
-        if before & !bit != 0 {
-            return;
+        if before & !bit == 0 {
+            self.pause_or_resume(py, paused);
         }
+    }
+
+    /// Has reading stop now if the application wanted that while the connection was not open.
+    pub(crate) fn catch_up_on_pausing(&self, py: Python<'_>) {
+        if self.paused.load(Ordering::Acquire) != 0 {
+            self.pause_or_resume(py, true);
+        }
+    }
+
+    fn pause_or_resume(&self, py: Python<'_>, paused: bool) {
         let done = self.driver.with(py, |context| match paused {
             true => context.pause(self.id),
             false => context.resume(self.id),

@@ -11,6 +11,7 @@ use tightwire::{Message, MessageKind};
 
 use crate::array_buffer::ArrayBuffer;
 use crate::blob::Blob;
+use crate::ssl_context;
 
 /// What `send` was given, readable as bytes for as long as this lives.
 pub(crate) enum Payload<'a> {
@@ -57,7 +58,13 @@ impl<'a> Payload<'a> {
             }
         }
         match PyUntypedBuffer::get(data) {
-            Ok(buffer) if buffer.is_c_contiguous() => return Ok(Self::Buffer(buffer)),
+            Ok(buffer) if buffer.is_c_contiguous() => {
+                let payload = Self::Buffer(buffer);
+                return Ok(match ssl_context::is_in_use() {
+                    true => Self::Bytes(payload.bytes().to_vec().into()),
+                    false => payload,
+                });
+            }
             Ok(_) => {}
             // A buffer without strides, as `ctypes` has, or without dimensions.
             Err(error) if error.is_instance_of::<PyBufferError>(data.py()) => {}
@@ -78,7 +85,8 @@ impl<'a> Payload<'a> {
                 let start = buffer.buf_ptr().cast::<u8>().cast_const();
                 // SAFETY: a C-contiguous buffer has `len_bytes` bytes from `buf_ptr` on, which its
                 // exporter keeps in place until `buffer` is released. No Python code runs on this
-                // thread while the slice lives, and the interpreter lock keeps others from writing.
+                // thread while the slice lives, and the interpreter lock keeps others from writing:
+                // where TLS is Python code, which runs while a message is sent, a copy is sent.
                 unsafe { slice::from_raw_parts(start, buffer.len_bytes()) }
             }
         }
@@ -156,7 +164,7 @@ pub(crate) fn to_python(py: Python<'_>, message: Message<'_>, form: Form) -> PyR
         return Ok(PyString::from_bytes(py, message.data())?.into_any().unbind());
     }
     if form == Form::ArrayBuffer {
-        return Ok(Py::new(py, ArrayBuffer::of(message.data()))?.into_any());
+        return Ok(Py::new(py, ArrayBuffer::of(message.data())?)?.into_any());
     }
     let bytes = PyBytes::new(py, message.data());
     match form {

@@ -25,7 +25,9 @@ const ABNORMAL: u16 = 1006;
 
 impl WebSocket {
     pub(crate) fn fire_open(slf: &Bound<'_, Self>) {
-        if slf.get().connection().is_some_and(|connection| connection.open()) {
+        let Some(connection) = slf.get().connection() else { return };
+        if connection.open() {
+            connection.catch_up_on_pausing(slf.py());
             slf.get().unfollow();
             Self::fire(slf, Bound::new(slf.py(), Event::trusted(Name::Open)).map(Bound::into_any));
             Self::hold_if_needed(slf.as_super());
@@ -51,8 +53,6 @@ impl WebSocket {
         let py = slf.py();
         let this = slf.get();
         let Some(connection) = this.connection() else { return };
-        connection.finish();
-        this.unfollow();
         let _ = this.loss.set(Box::new(close.into()));
         let opened = connection.was_opened();
         let error = match (connection.take_failure(), &close.error) {
@@ -74,6 +74,11 @@ impl WebSocket {
         if let Some(error) = &error {
             let kept = error.clone().unbind();
             *this.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+        }
+        // Behind the error, which whoever sees the state on another thread asks for.
+        connection.finish();
+        this.unfollow();
+        if let Some(error) = &error {
             if !(this.strict_events.load(Ordering::Acquire) && opened && is_lost(close)) {
                 Self::fire(slf, ErrorEvent::fired(py, error));
             }
@@ -113,7 +118,7 @@ pub(crate) fn dispatch(
         return Err(named(py, "InvalidStateError", text));
     }
     let listeners = &target.get().listeners;
-    let mut ended = Ok(());
+    let (mut ended, mut fewer) = (Ok(()), false);
     // On the way down, and up again: at the target, which is all there is here, both are alike.
     let passes = if listeners.any_captures() { &[true, false][..] } else { &[false] };
     for capture in passes {
@@ -125,11 +130,15 @@ pub(crate) fn dispatch(
             rest.into_iter().map(|id| (!base.is_stopped()).then(|| listeners.take(py, id))?);
         for listener in iter::once(first).chain(rest).flatten() {
             base.set_passive(listener.passive);
+            fewer |= listener.once;
             let called = call(target, listener.callback.bind(py), event).map(drop);
             ended = if ended.is_ok() { called } else { ended };
         }
     }
     let wanted = base.end();
+    if fewer {
+        WebSocket::hold_if_needed(target);
+    }
     ended.map(|()| wanted)
 }
 

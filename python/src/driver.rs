@@ -113,6 +113,12 @@ impl Driver {
         self.state().owner == thread::current().id()
     }
 
+    /// Somebody has the loop: it is in a turn, or waits for one.
+    pub(crate) fn is_at_work(&self) -> bool {
+        let state = self.state();
+        state.event_loop.is_none() && !state.gone
+    }
+
     pub(crate) fn is_gone(&self) -> bool {
         self.state().gone
     }
@@ -187,6 +193,8 @@ impl Driver {
 
     /// Closes all sockets without a word. No callback runs.
     pub(crate) fn tear_down(&self) {
+        // In a forked child nobody is left who would.
+        self.end_running();
         let mut state = self.state();
         state.gone = true;
         let dropped = (

@@ -62,3 +62,11 @@ pub(crate) fn named(py: Python<'_>, class: &str, text: impl Into<String>) -> PyE
 pub(crate) fn syntax(py: Python<'_>, text: impl Into<String>) -> PyErr {
     named(py, "SyntaxError", text)
 }
+
+/// Says what a handler raised, where nobody else can be told: only the interpreter makes what
+/// `sys.unraisablehook` takes.
+#[pyfunction]
+pub(crate) fn _write_unraisable(error: Bound<'_, PyAny>, handler: &Bound<'_, PyAny>) {
+    let py = error.py();
+    PyErr::from_value(error).write_unraisable(py, Some(handler));
+}

@@ -30,6 +30,8 @@ pub(crate) enum Name {
     Message,
     Error,
     Close,
+    /// What is to be done at an abort before its event: no event has this name.
+    Aborting,
     Other(Box<str>),
 }
 
@@ -40,6 +42,7 @@ impl Name {
             Self::Message => intern!(py, "message").clone(),
             Self::Error => intern!(py, "error").clone(),
             Self::Close => intern!(py, "close").clone(),
+            Self::Aborting => intern!(py, "abort").clone(),
             Self::Other(name) => PyString::new(py, name),
         }
     }

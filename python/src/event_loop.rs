@@ -12,10 +12,10 @@ use tightwire::{Context, EventLoop};
 
 use crate::current::{self, lend};
 use crate::driver::Driver;
+use crate::driving;
 use crate::error::raise;
 use crate::options::duration;
 use crate::python;
-use crate::socket::WebSocket;
 use crate::timer::Timer;
 
 /// The base of `tightwire.Loop`, and what an asyncio loop or a thread has of its own.
@@ -26,15 +26,6 @@ pub(crate) struct BaseLoop {
     fd: OnceLock<i32>,
     /// What is to live as long as this.
     kept: Mutex<Option<Py<PyAny>>>,
-}
-
-/// `run` is at work, until this goes.
-struct Running<'a>(&'a Driver);
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.0.end_running();
-    }
 }
 
 impl BaseLoop {
@@ -53,8 +44,10 @@ impl BaseLoop {
                 "loop: it is closed"
             } else if self.driver.is_own_thread() {
                 "the loop of this thread cannot take new sockets here"
-            } else {
+            } else if self.driver.is_running() {
                 "loop: it belongs to another thread; make the socket there, with Loop.call"
+            } else {
+                "loop: it belongs to another thread; make the socket there, with call_soon_threadsafe"
             };
             PyRuntimeError::new_err(text)
         })
@@ -68,39 +61,6 @@ impl BaseLoop {
         self.driver.checkin(event_loop);
         let turned = turned.map_err(|error| raise(py, &error));
         (idle, self.driver.take_interrupt().and(turned))
-    }
-
-    /// Turns until `is_over`, or somebody stops it. The interpreter lock is given up while there is
-    /// nothing to do.
-    fn run_until(&self, py: Python<'_>, is_over: impl Fn(&EventLoop) -> bool) -> PyResult<()> {
-        let at_work = || {
-            let text = "run() is at work already: do not call it in an event handler";
-            PyRuntimeError::new_err(text)
-        };
-        if !self.driver.start_running() {
-            return Err(at_work());
-        }
-        let _running = Running(&self.driver);
-        self.driver.own();
-        loop {
-            let Some(mut event_loop) = self.driver.checkout() else {
-                return if self.driver.is_gone() { Ok(()) } else { Err(at_work()) };
-            };
-            if is_over(&event_loop) || event_loop.take_stop() {
-                self.driver.checkin(event_loop);
-                return Ok(());
-            }
-            let waited = py.detach(|| event_loop.wait(None));
-            self.driver.checkin(event_loop);
-            py.check_signals()?;
-            waited.map_err(|error| raise(py, &error))?;
-            // The handler of a signal may have ended it all.
-            if let Some(mut event_loop) = self.driver.checkout() {
-                event_loop.dispatch();
-                self.driver.checkin(event_loop);
-            }
-            self.driver.take_interrupt()?;
-        }
     }
 
     /// Calls a function of the application in the loop; what it raises is reported.
@@ -181,7 +141,7 @@ impl BaseLoop {
     /// Raises:
     ///     RuntimeError: It is run already, for instance in a handler.
     fn run(&self, py: Python<'_>) -> PyResult<()> {
-        self.run_until(py, EventLoop::is_idle)
+        driving::run_until(&self.driver, py, EventLoop::is_idle)
     }
 
     /// Has `run` return, or the next `run` at once. Any thread.
@@ -266,22 +226,9 @@ impl BaseLoop {
         turned
     }
 
-    /// `run`, until `ws` is closed or, with `opening`, not connecting any more.
-    #[pyo3(signature = (ws, opening = false))]
-    fn _run_socket(
-        &self,
-        py: Python<'_>,
-        ws: &Bound<'_, WebSocket>,
-        opening: bool,
-    ) -> PyResult<()> {
-        let ws = ws.get();
-        let is_over = || ws.is_closed() || opening && !ws.is_connecting();
-        self.run_until(py, |event_loop| event_loop.is_idle() || is_over())
-    }
-
     /// `run`, also while there is nothing to do.
     fn _run_until_stopped(&self, py: Python<'_>) -> PyResult<()> {
-        self.run_until(py, |_| false)
+        driving::run_until(&self.driver, py, |_| false)
     }
 
     /// Stops listening and closes every connection with 1001; the turns that follow wait for it.
@@ -292,15 +239,11 @@ impl BaseLoop {
         }
     }
 
-    /// `_go_away`, and turns for up to `grace` seconds.
+    /// `_go_away`, and turns for up to `grace` seconds. The interpreter lock is given up while there is
+    /// nothing to do. Raises what a handler raised to end the program, but goes on until then.
     fn _shutdown(&self, py: Python<'_>, grace: f64) -> PyResult<()> {
-        if !self.driver.is_running() {
-            self.driver.own();
-        }
-        let Some(mut event_loop) = self.driver.checkout() else { return Ok(()) };
-        let ended = event_loop.shutdown(Duration::try_from_secs_f64(grace).unwrap_or_default());
-        self.driver.checkin(event_loop);
-        ended.map_err(|error| raise(py, &error))
+        let grace = Duration::try_from_secs_f64(grace).unwrap_or_default();
+        driving::shut_down(&self.driver, py, grace)
     }
 
     /// Closes every socket without a word. No handler runs.
@@ -312,6 +255,12 @@ impl BaseLoop {
     #[getter]
     fn _own_thread(&self) -> bool {
         self.driver.is_own_thread()
+    }
+
+    /// Whether it is in a turn, for instance in a handler, whoever drives it.
+    #[getter]
+    fn _at_work(&self) -> bool {
+        self.driver.is_at_work()
     }
 
     /// Whether anybody ever drove it.

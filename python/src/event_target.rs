@@ -151,6 +151,20 @@ impl EventTarget {
         self.set_attribute(r#type.into(), value);
     }
 
+    /// Whether there is a listener for events of `type`.
+    fn _hears(&self, r#type: &str) -> bool {
+        self.listeners.listen_to(&[r#type.into()])
+    }
+
+    /// Does what is to be done at an abort, before its event.
+    fn _run_algorithms(slf: &Bound<'_, Self>) {
+        while let Some(algorithm) = slf.get().listeners.take_algorithm() {
+            if let Err(error) = algorithm.call1(slf.py(), (slf,)) {
+                error.write_unraisable(slf.py(), Some(algorithm.bind(slf.py())));
+            }
+        }
+    }
+
     /// Dispatches an event of the library's own.
     fn _fire(slf: &Bound<'_, Self>, r#type: &str) -> PyResult<bool> {
         let event = Bound::new(slf.py(), Event::trusted(r#type.into()))?;

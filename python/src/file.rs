@@ -1,10 +1,11 @@
 //! Files as the content of a `Blob`.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::error::named;
@@ -22,18 +23,21 @@ impl FileSource {
     ///
     /// # Errors
     ///
-    /// `io.UnsupportedOperation` for what is like a file, but none of the system's.
-    pub(crate) fn open(file: &Bound<'_, PyAny>) -> PyResult<(Self, usize, usize)> {
-        let (file, start) = match file.hasattr("fileno")? {
-            true => {
-                let fd: i32 = file.call_method0("fileno")?.extract()?;
-                let start: u64 = file.call_method0("tell")?.extract()?;
-                // SAFETY: the file object keeps it open during this call.
-                let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-                (File::from(borrowed.try_clone_to_owned()?), start)
-            }
-            false => (File::open(file.extract::<PathBuf>()?)?, 0),
+    /// `TypeError` for what is no regular file, such as a socket or a pipe; `io.UnsupportedOperation` for
+    /// what is like a file, but none of the system's.
+    pub(crate) fn open(given: &Bound<'_, PyAny>) -> PyResult<(Self, usize, usize)> {
+        let by_name = !given.hasattr("fileno")?;
+        let file = match by_name {
+            true => open_path(given.py(), given.extract()?)?,
+            false => duplicate(given.call_method0("fileno")?.extract()?)?,
         };
+        let file = file.filter(|file| file.metadata().is_ok_and(|found| found.is_file()));
+        let Some(file) = file else {
+            let class = given.get_type().qualname()?;
+            let text = format!("file: a regular file expected, and this {class} is none");
+            return Err(PyTypeError::new_err(text));
+        };
+        let start: u64 = if by_name { 0 } else { given.call_method0("tell")?.extract()? };
         let state = state(&file)?;
         let start = start.min(state.0);
         let fit = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
@@ -61,6 +65,27 @@ impl FileSource {
             Err(error) => Err(unreadable(py, &error.to_string())),
         }
     }
+}
+
+/// A file by its name, unless it is none that can be read from any place. The interpreter lock is given
+/// up meanwhile.
+fn open_path(py: Python<'_>, path: PathBuf) -> PyResult<Option<File>> {
+    // To open a pipe would wait for somebody who writes.
+    let opened = py.detach(|| match fs::metadata(&path)?.is_file() {
+        true => File::open(&path).map(Some),
+        false => Ok(None),
+    });
+    Ok(opened?)
+}
+
+/// The file of a descriptor.
+fn duplicate(fd: i32) -> PyResult<Option<File>> {
+    if fd < 0 {
+        return Err(PyValueError::new_err("file: it is closed"));
+    }
+    // SAFETY: it is not -1, and whoever named it keeps it open during this call.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+    Ok(Some(File::from(borrowed.try_clone_to_owned()?)))
 }
 
 fn unreadable(py: Python<'_>, why: &str) -> PyErr {

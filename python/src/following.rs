@@ -4,7 +4,6 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyDict, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
 
-use crate::event::Name;
 use crate::event_target::EventTarget;
 use crate::python;
 
@@ -15,19 +14,20 @@ pub(crate) struct Following {
 }
 
 impl Following {
-    /// Has `act` called with `signal`, which is an `AbortSignal`, when it is aborted. `act` must own
+    /// Has `act` called with `signal`, which is an `AbortSignal`, when it is aborted, before any listener
+    /// hears of it. `act` must own
     /// neither the signal nor what owns this: the collector of cycles does not see it.
     pub(crate) fn start<F>(signal: &Bound<'_, EventTarget>, act: F) -> PyResult<Self>
     where
         F: Fn(&Bound<'_, PyAny>) + Send + Sync + 'static,
     {
         let called = move |arguments: &Bound<'_, PyTuple>, _: Option<&Bound<'_, PyDict>>| {
-            act(&arguments.get_item(0)?.getattr("target")?);
+            act(&arguments.get_item(0)?);
             Ok::<(), PyErr>(())
         };
         let callback = PyCFunction::new_closure(signal.py(), Some(c"follow"), None, called)?;
         let callback = callback.into_any().unbind();
-        let id = signal.get().listeners.add_inner(Name::from("abort"), callback);
+        let id = signal.get().listeners.add_algorithm(callback);
         Ok(Self { signal: signal.clone().unbind(), id })
     }
 

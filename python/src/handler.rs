@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
+use pyo3::{PyTraverseError, PyVisit};
 use tightwire::{
     CloseEvent, ConnId, Context, Error, Handler, Headers, Message, Opening, Phase, Socket,
 };
@@ -98,6 +99,24 @@ impl Accepted {
     /// Every socket, in no order.
     pub(crate) fn all(&self, py: Python<'_>) -> Vec<Py<WebSocket>> {
         self.places().sockets.iter().flatten().map(|socket| socket.clone_ref(py)).collect()
+    }
+
+    /// Whether a file is on its way to any of them.
+    pub(crate) fn any_busy(&self) -> bool {
+        let places = self.places();
+        let mut connections = places.sockets.iter().flatten().map(|socket| socket.get());
+        connections.any(|socket| socket.connection().is_some_and(|it| it.outbox.is_busy()))
+    }
+
+    /// For the collector of cycles, when no loop has them any more.
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let Ok(places) = self.0.try_lock() else { return Ok(()) };
+        places.sockets.iter().flatten().try_for_each(|socket| visit.call(socket))
+    }
+
+    pub(crate) fn clear(&self) {
+        let places = std::mem::take(&mut *self.places());
+        drop(places);
     }
 
     fn insert(&self, socket: Py<WebSocket>) -> u64 {

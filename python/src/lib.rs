@@ -17,6 +17,7 @@ mod convert;
 mod current;
 mod dispatch;
 mod driver;
+mod driving;
 mod error;
 mod event;
 mod event_loop;
@@ -51,7 +52,8 @@ const TARGET_ALIASES: [(&str, &str); 3] = [
     ("dispatchEvent", "dispatch_event"),
 ];
 
-#[pymodule]
+// The SAFETY arguments of this crate rest on the interpreter lock.
+#[pymodule(gil_used = true)]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     clock::start(module.py())?;
     module.add_class::<event_target::EventTarget>()?;
@@ -69,6 +71,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<timer::Timer>()?;
     module.add_class::<tls::Tls>()?;
     module.add_function(wrap_pyfunction!(server::serve, module)?)?;
+    module.add_function(wrap_pyfunction!(error::_write_unraisable, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     let py = module.py();
     alias(&py.get_type::<event_target::EventTarget>(), &TARGET_ALIASES)?;

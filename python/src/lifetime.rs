@@ -22,7 +22,8 @@ impl WebSocket {
             Self::CONNECTING => &names[..],
             Self::OPEN => &names[..3],
             Self::CLOSING => &names[..2],
-            _ => &[],
+            // Nothing is sent any more either.
+            _ => return anchor.release(),
         };
         match connection.outbox.is_busy() || target.get().listeners.listen_to(possible) {
             true => anchor.hold(slf),
@@ -36,8 +37,13 @@ impl WebSocket {
         drop(following);
     }
 
-    /// Has the opening handshake end when `signal` is aborted.
-    pub(crate) fn follow(slf: &Bound<'_, Self>, signal: &Bound<'_, EventTarget>) -> PyResult<()> {
+    /// Has the opening handshake end when `signal` is aborted, and the socket's loop count the time if
+    /// that is one of `timeout`.
+    pub(crate) fn follow(
+        slf: &Bound<'_, Self>,
+        signal: &Bound<'_, EventTarget>,
+        r#loop: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
         let weak = PyWeakrefReference::new(slf)?.unbind();
         let following = Following::start(signal, move |signal| {
             let py = signal.py();
@@ -50,6 +56,6 @@ impl WebSocket {
             }
         })?;
         *slf.get().following.lock().unwrap_or_else(PoisonError::into_inner) = Some(following);
-        Ok(())
+        signal.call_method1("_count_on", (r#loop,)).map(drop)
     }
 }

@@ -48,7 +48,9 @@ pub(crate) struct Snapshot {
 pub(crate) struct Call {
     pub(crate) callback: Py<PyAny>,
     pub(crate) passive: bool,
-    /// Of a listener for one event, which is gone now.
+    /// It was for one event, and is gone now.
+    pub(crate) once: bool,
+    /// Of such a listener.
     _following: Option<Following>,
 }
 
@@ -66,9 +68,16 @@ impl Listeners {
         Ok(Some(self.list().push(name, callback.clone().unbind(), manner)))
     }
 
-    /// Adds a listener of the library's own, for one event.
-    pub(crate) fn add_inner(&self, name: Name, callback: Py<PyAny>) -> u64 {
-        self.list().push(name, callback, Manner { once: true, ..Manner::default() })
+    /// Adds what is to be done at an abort (DOM, "Aborting ongoing activities").
+    pub(crate) fn add_algorithm(&self, callback: Py<PyAny>) -> u64 {
+        self.list().push(Name::Aborting, callback, Manner::default())
+    }
+
+    /// Takes the first of those away.
+    pub(crate) fn take_algorithm(&self) -> Option<Py<PyAny>> {
+        let mut list = self.list();
+        let first = list.entries.iter().find(|entry| entry.name == Name::Aborting)?.id;
+        list.remove(first).map(|algorithm| algorithm.callback)
     }
 
     /// Ties a listener to a signal. If it is gone already, so is what ties it.
@@ -219,10 +228,10 @@ impl List {
         let passive = entry.manner.passive;
         if !entry.manner.once {
             let callback = entry.callback.clone_ref(py);
-            return Some(Call { callback, passive, _following: None });
+            return Some(Call { callback, passive, once: false, _following: None });
         }
         let Listener { callback, following, .. } = self.remove(id)?;
-        Some(Call { callback, passive, _following: following })
+        Some(Call { callback, passive, once: true, _following: following })
     }
 
     fn remove(&mut self, id: u64) -> Option<Listener> {

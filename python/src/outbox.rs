@@ -11,6 +11,8 @@ use crate::file::FileSource;
 
 /// Bytes of a file that become one frame.
 const PIECE: usize = 64 << 10;
+/// Bytes of the shortest header of a frame.
+const HEADER: usize = 2;
 
 /// Files on their way, and all that was sent after the first of them. Only the loop takes from it.
 #[derive(Default)]
@@ -19,10 +21,12 @@ pub(crate) struct Outbox {
     busy: AtomicBool,
     /// Payload bytes in it.
     waiting: AtomicU64,
+    /// Bytes of memory that its messages take, with their headers: empty ones count, too.
+    held: AtomicU64,
 }
 
 pub(crate) enum Item {
-    File { file: Arc<FileSource>, start: usize, size: usize, begun: bool },
+    File { file: Arc<FileSource>, start: usize, size: usize, begun: bool, compress: Option<bool> },
     Message { kind: MessageKind, data: Vec<u8>, compress: Option<bool> },
     Close { code: Option<u16>, reason: String },
 }
@@ -42,6 +46,14 @@ impl Item {
             Self::Close { .. } => 0,
         }
     }
+
+    /// What it adds to the queue of a connection, without a file, which is read later.
+    fn held(&self) -> u64 {
+        match self {
+            Self::Message { data, .. } => (data.len() + HEADER) as u64,
+            Self::File { .. } | Self::Close { .. } => 0,
+        }
+    }
 }
 
 impl Outbox {
@@ -54,9 +66,15 @@ impl Outbox {
         self.waiting.load(Ordering::Acquire)
     }
 
+    /// Bytes of the messages in it.
+    pub(crate) fn held(&self) -> u64 {
+        self.held.load(Ordering::Acquire)
+    }
+
     pub(crate) fn push(&self, item: Item) {
         let mut items = self.items();
         self.waiting.fetch_add(item.size(), Ordering::AcqRel);
+        self.held.fetch_add(item.held(), Ordering::AcqRel);
         items.push_back(item);
         self.busy.store(true, Ordering::Release);
     }
@@ -66,6 +84,7 @@ impl Outbox {
         let mut items = self.items();
         let old = std::mem::take(&mut *items);
         self.busy.store(false, Ordering::Release);
+        self.held.store(0, Ordering::Release);
         let lost = self.waiting.swap(0, Ordering::AcqRel);
         drop(items);
         drop(old);
@@ -111,7 +130,7 @@ impl Outbox {
         item: Item,
     ) -> Result<Option<Item>, (Stop, Item)> {
         let (sent, rest) = match &item {
-            Item::File { file, start, size, begun } => {
+            Item::File { file, start, size, begun, compress } => {
                 let length = PIECE.min(*size);
                 let mut piece = vec![0; length];
                 if let Err(error) = file.read_exact(py, &mut piece, *start) {
@@ -119,9 +138,10 @@ impl Outbox {
                 }
                 let kind = (!begun).then_some(MessageKind::Binary);
                 let (start, size, fin) = (start + length, size - length, length == *size);
-                let sent = context.send_part(id, kind, &piece, fin);
-                let file = Arc::clone(file);
-                let rest = (!fin).then_some(Item::File { file, start, size, begun: true });
+                let sent = context.send_part_as(id, kind, &piece, fin, *compress);
+                let (file, compress) = (Arc::clone(file), *compress);
+                let rest =
+                    (!fin).then_some(Item::File { file, start, size, begun: true, compress });
                 (sent.map(|()| length), rest)
             }
             Item::Message { kind, data, compress } => {
@@ -137,6 +157,7 @@ impl Outbox {
         match sent {
             Ok(length) => {
                 self.waiting.fetch_sub(length as u64, Ordering::AcqRel);
+                self.held.fetch_sub(item.held(), Ordering::AcqRel);
                 Ok(rest)
             }
             Err(error) => Err((Stop::Send(error), item)),

@@ -32,7 +32,7 @@ impl WebSocket {
         let payload = match Payload::of(data) {
             Ok(payload) => payload,
             Err(error) => match Blob::file_of(data)? {
-                Some(file) => return Self::send_file(slf, file),
+                Some(file) => return Self::send_file(slf, file, compress),
                 None => return Err(error),
             },
         };
@@ -94,12 +94,16 @@ impl WebSocket {
 
     /// Sends the content of a file as a binary message, in pieces as they fit. What is sent later
     /// waits for it.
-    fn send_file(slf: &Bound<'_, Self>, (file, start, size): Range) -> PyResult<()> {
+    fn send_file(
+        slf: &Bound<'_, Self>,
+        (file, start, size): Range,
+        compress: Option<bool>,
+    ) -> PyResult<()> {
         let connection = slf.get().started()?;
         match connection.ready_state() {
             Self::CONNECTING => return Err(not_open(slf.py())),
             Self::OPEN => {
-                connection.outbox.push(Item::File { file, start, size, begun: false });
+                connection.outbox.push(Item::File { file, start, size, begun: false, compress });
                 Self::pump(slf);
             }
             _ => connection.lose(size as u64),

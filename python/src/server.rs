@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use tightwire::{ServerId, ServerOptions, ServerTls};
+use pyo3::{PyTraverseError, PyVisit};
+use tightwire::{Context, Message, ServerId, ServerOptions, ServerTls};
 
 use crate::convert::{Form, Payload};
 use crate::driver::Driver;
@@ -33,6 +34,24 @@ pub(crate) struct Server {
     /// Its own, for `set_tls`.
     tls: Option<ServerTls>,
     closed: AtomicBool,
+}
+
+impl Server {
+    /// A broadcast while there are sockets that the core cannot be left alone with: what waits behind a
+    /// file goes first, a Close included.
+    fn send_to_each(
+        &self,
+        py: Python<'_>,
+        context: &mut Context<'_>,
+        message: Message<'_>,
+    ) -> usize {
+        // Other threads may write to what was given while a file is read.
+        let data = message.data().to_vec();
+        let message = Message::from_parts(message.kind(), &data);
+        let sockets = self.accepted.all(py);
+        let connections = sockets.iter().filter_map(|socket| socket.get().connection());
+        connections.filter(|connection| connection.offer(py, context, message)).count()
+    }
 }
 
 #[pymethods]
@@ -75,7 +94,8 @@ impl Server {
         }
     }
 
-    /// Sends a message to every connection that is open and whose queue is not full; to how many.
+    /// Sends a message to every connection that is open and whose queue is not full; to how many. Where a
+    /// file is on its way it waits for that.
     ///
     /// Raises:
     ///     RuntimeError: On another thread than the one that drives the server.
@@ -83,7 +103,12 @@ impl Server {
     fn broadcast(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<usize> {
         let payload = Payload::of(data)?;
         let id = self.id;
-        self.driver.with(py, |context| context.broadcast(id, payload.message())).ok_or_else(|| {
+        let (closed, message) = (self.closed.load(Ordering::Acquire), payload.message());
+        let sent = self.driver.with(py, |context| match !closed && self.accepted.any_busy() {
+            true => self.send_to_each(py, context, message),
+            false => context.broadcast(id, message),
+        });
+        sent.ok_or_else(|| {
             PyRuntimeError::new_err("broadcast: only on the thread that drives the server")
         })
     }
@@ -114,6 +139,18 @@ impl Server {
         _traceback: Py<PyAny>,
     ) {
         self.close(py, true);
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // While the loop has them, too, they are not this object's alone.
+        match Arc::strong_count(&self.accepted) {
+            1 => self.accepted.traverse(&visit),
+            _ => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        self.accepted.clear();
     }
 
     fn __repr__(&self) -> String {

@@ -12,6 +12,7 @@ use tightwire::{Loss, ReadyState};
 use crate::client::{self, Keywords};
 use crate::connection::{Connection, Pause};
 use crate::convert::{Form, text_of};
+use crate::driving::run_until;
 use crate::event::Name;
 use crate::event_loop::BaseLoop;
 use crate::event_target::EventTarget;
@@ -86,6 +87,19 @@ impl WebSocket {
         self.connection
             .get()
             .ok_or_else(|| PyRuntimeError::new_err("WebSocket.__init__ was not called, or raised"))
+    }
+
+    /// Whether this thread may drive its loop.
+    fn check_drivable(&self, py: Python<'_>) -> PyResult<()> {
+        let driver = self.started()?.driver();
+        let refused = if driver.host(py).is_some() {
+            "run: an asyncio loop drives this socket; await it instead"
+        } else if !driver.is_own_thread() {
+            "run: this socket belongs to another thread"
+        } else {
+            return Ok(());
+        };
+        Err(PyRuntimeError::new_err(refused))
     }
 
     fn attribute(slf: &Bound<'_, Self>, name: Name) -> Option<Py<PyAny>> {
@@ -190,7 +204,7 @@ impl WebSocket {
         let client = keywords.options(py, &url, tuning)?;
         let current = python::current_loop(py)?.call1((r#loop,))?;
         client::connect(slf, &client, jar, current.cast::<BaseLoop>()?.get())?;
-        signal.iter().try_for_each(|signal| Self::follow(slf, signal))?;
+        signal.iter().try_for_each(|signal| Self::follow(slf, signal, &current))?;
         Self::hold_if_needed(slf.as_super());
         Ok(())
     }
@@ -407,25 +421,25 @@ impl WebSocket {
         Ok(())
     }
 
-    /// Drives the sockets of this thread until this one is closed: its close event.
+    /// Drives its loop, that is, the sockets of this thread or of `loop=`, until this one is closed: its close
+    /// event.
     ///
     /// Raises:
     ///     RuntimeError: In a handler, from another thread, or while asyncio drives the socket.
     fn run(slf: &Bound<'_, Self>) -> PyResult<Option<Py<PyAny>>> {
-        let py = slf.py();
-        let this = slf.get();
-        if !this.is_closed() {
-            if this.started()?.driver().host(py).is_some() {
-                let text = "run: an asyncio loop drives this socket; await it instead";
-                return Err(PyRuntimeError::new_err(text));
-            }
-            if !this.started()?.driver().is_own_thread() {
-                let text = "run: this socket belongs to another thread";
-                return Err(PyRuntimeError::new_err(text));
-            }
-            python::run_loop(py)?.call1((slf,))?;
+        if !slf.get().is_closed() {
+            slf.get().check_drivable(slf.py())?;
+            python::run_loop(slf.py())?.call1((slf,))?;
         }
-        Ok(this.close_event(py))
+        Ok(slf.get().close_event(slf.py()))
+    }
+
+    /// Drives its loop until it is closed or, with `opening`, not connecting any more.
+    #[pyo3(signature = (opening = false))]
+    fn _drive(&self, py: Python<'_>, opening: bool) -> PyResult<()> {
+        self.check_drivable(py)?;
+        let is_over = || self.is_closed() || opening && !self.is_connecting();
+        run_until(self.started()?.driver(), py, |event_loop| event_loop.is_idle() || is_over())
     }
 
     /// Waits in asyncio until the socket is closed; its close event.
@@ -460,11 +474,12 @@ impl WebSocket {
                 visit.call(&*slot)?;
             }
         }
-        Ok(())
+        self.connection.get().map_or(Ok(()), |connection| connection.traverse(&visit))
     }
 
     fn __clear__(&self) {
         self.unfollow();
+        drop(self.connection.get().and_then(Connection::take_failure));
         for slot in [&self.error, &self.close_event] {
             let old = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
             drop(old);

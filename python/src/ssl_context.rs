@@ -1,12 +1,21 @@
 //! TLS by an `ssl.SSLContext`, which is honoured to the letter since OpenSSL does it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 use tightwire::{Role, TlsEngine, TlsError, TlsFactory};
 
 use crate::python;
+
+/// Whether any connection has had TLS of this kind.
+static IN_USE: AtomicBool = AtomicBool::new(false);
+
+/// Whether to send a message may run Python code, which encrypts it.
+pub(crate) fn is_in_use() -> bool {
+    IN_USE.load(Ordering::Relaxed)
+}
 
 /// A context, for any number of connections.
 struct Factory(Py<PyAny>);
@@ -32,6 +41,7 @@ pub(crate) fn factory(value: &Bound<'_, PyAny>) -> PyResult<Option<Arc<dyn TlsFa
 impl TlsFactory for Factory {
     fn start(&self, role: Role, server_name: &str) -> Result<Box<dyn TlsEngine>, TlsError> {
         Python::attach(|py| {
+            IN_USE.store(true, Ordering::Relaxed);
             let made = python::tls_engine(py)
                 .and_then(|class| class.call1((&self.0, role == Role::Server, server_name)));
             let object = made.map_err(|error| described(py, &error))?.unbind();

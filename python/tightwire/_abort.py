@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import weakref
 from typing import TYPE_CHECKING, Any, Callable, Iterable
 
@@ -10,7 +11,7 @@ from ._native import EventTarget
 from .exceptions import AbortError, TimeoutError
 
 if TYPE_CHECKING:
-    from ._native import Event
+    from ._native import BaseLoop, Event
 
 _MAKE = object()
 
@@ -28,10 +29,16 @@ class AbortSignal(EventTarget):
             raise TypeError("AbortSignal: use AbortController(), AbortSignal.timeout() and the like")
         self._aborted = False
         self._reason: Any = None
-        # Those that `any` made of this one.
-        self._dependents: weakref.WeakSet[AbortSignal] = weakref.WeakSet()
+        # Those that `any` made of this one, in their order.
+        self._dependents: weakref.WeakKeyDictionary[AbortSignal, None] = weakref.WeakKeyDictionary()
+        # Those of them that somebody listens to, which therefore live as long as this one.
+        self._heard: set[AbortSignal] = set()
         # Those that this one was made of by `any`, and that are not made of others themselves.
         self._sources: list[AbortSignal] = []
+        # When `timeout` is over on the clock `time.monotonic`, and what is to be called then.
+        self._timeout: tuple[float, Callable[[], object]] | None = None
+        # The loops that count the time for the sake of their sockets.
+        self._counting: weakref.WeakSet[BaseLoop] = weakref.WeakSet()
 
     @property
     def aborted(self) -> bool:
@@ -60,6 +67,26 @@ class AbortSignal(EventTarget):
     @onabort.setter
     def onabort(self, handler: Callable[[Event], object] | None) -> None:
         self._set_attribute("abort", handler)
+        self._keep_if_heard()
+
+    def addEventListener(self, *args: Any, **options: Any) -> None:
+        """As that of `EventTarget`."""
+        super().addEventListener(*args, **options)
+        self._keep_if_heard()
+
+    def removeEventListener(self, *args: Any, **options: Any) -> None:
+        """As that of `EventTarget`."""
+        super().removeEventListener(*args, **options)
+        self._keep_if_heard()
+
+    add_event_listener = addEventListener
+    remove_event_listener = removeEventListener
+
+    def _keep_if_heard(self) -> None:
+        # DOM, "Garbage collection" of abort signals.
+        heard = self._hears("abort")
+        for source in self._sources:
+            (source._heard.add if heard else source._heard.discard)(self)
 
     @classmethod
     def abort(cls, reason: Any = None) -> AbortSignal:
@@ -78,7 +105,8 @@ class AbortSignal(EventTarget):
             ws.onopen = lambda event: ws.close()
             tightwire.run()
 
-        The loop that drives the sockets of this thread counts the time.
+        The loop that drives the sockets of this thread counts the time, and so do the loops of the sockets that
+        were given the signal.
 
         Raises:
             ValueError: A negative time.
@@ -87,11 +115,22 @@ class AbortSignal(EventTarget):
             raise ValueError(f"milliseconds: a time expected, not {milliseconds}")
         signal = cls(_MAKE)
 
+        seconds = milliseconds / 1000
+
         def late() -> None:
             signal._abort(TimeoutError(f"aborted: {milliseconds} ms are over"))
 
-        _loops.call_later(milliseconds / 1000, late)
+        signal._timeout = (time.monotonic() + seconds, late)
+        _loops.call_later(seconds, late)
         return signal
+
+    def _count_on(self, loop: BaseLoop) -> None:
+        """Has a loop count the time, if there is any to count, because a socket of it follows this."""
+        for signal in self._sources or [self]:
+            if signal._timeout is not None and loop not in signal._counting:
+                end, late = signal._timeout
+                loop.call_later(max(0.0, end - time.monotonic()), late)
+                signal._counting.add(loop)
 
     @classmethod
     def any(cls, signals: Iterable[AbortSignal]) -> AbortSignal:
@@ -110,7 +149,7 @@ class AbortSignal(EventTarget):
             for root in source._sources or [source]:
                 if root not in made._sources:
                     made._sources.append(root)
-                    root._dependents.add(made)
+                    root._dependents[made] = None
         return made
 
     def _abort(self, reason: Any) -> None:
@@ -123,6 +162,9 @@ class AbortSignal(EventTarget):
             signal._reason = _or_default(reason) if signal is self else self._reason
         for signal in (self, *following):
             signal._sources.clear()
+            signal._heard.clear()
+            signal._timeout = None
+            signal._run_algorithms()
             signal._fire("abort")
 
     def __repr__(self) -> str:

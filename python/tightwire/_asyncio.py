@@ -73,7 +73,15 @@ def chain(
     coroutine: Coroutine[Any, Any, object],
 ) -> None:
     """See `_loops.chain`."""
-    _tails[target] = host.create_task(_after(_tails.get(target), host, target, handler, coroutine))
+
+    def done(task: asyncio.Task[None]) -> None:
+        # A task that is cancelled before its first step leaves this to us.
+        coroutine.close()
+        _loops.finished(target)
+
+    task = host.create_task(_after(_tails.get(target), host, target, handler, coroutine))
+    _tails[target] = task
+    task.add_done_callback(done)
 
 
 async def _after(
@@ -83,16 +91,10 @@ async def _after(
     handler: object,
     coroutine: Coroutine[Any, Any, object],
 ) -> None:
+    if previous is not None and not previous.done():
+        await asyncio.wait([previous])
+    previous = None
     try:
-        if previous is not None and not previous.done():
-            try:
-                await asyncio.wait([previous])
-            except BaseException:
-                coroutine.close()
-                raise
-        previous = None
         await coroutine
     except Exception as error:
         host.call_exception_handler(_loops.exception_context(target, handler, error))
-    finally:
-        _loops.finished(target)

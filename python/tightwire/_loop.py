@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from . import _loops
@@ -49,7 +50,7 @@ class Loop(BaseLoop):
 
     It belongs to the thread that drives it, or made it, until another one does: there new sockets are
     made and handlers run. It lives as long as this object; `close`, which a `with` block does as well,
-    says goodbye to the peers.
+    says goodbye to the peers. A loop that its own handlers refer to keeps itself alive, so that one has to be closed.
     """
 
     def __init__(self) -> None:
@@ -94,7 +95,7 @@ class Loop(BaseLoop):
         """
         if self._own_thread or not self.running:
             return function(*args)
-        from concurrent.futures import Future, TimeoutError
+        from concurrent.futures import Future, wait
 
         future: Future[_T] = Future()
 
@@ -109,12 +110,10 @@ class Loop(BaseLoop):
                 future.set_result(result)
 
         self.call_soon_threadsafe(job)
-        while True:
-            try:
-                return future.result(_LOOK)
-            except TimeoutError:
-                if not self.running and future.cancel():
-                    raise RuntimeError("call: the loop was stopped meanwhile") from None
+        while not wait([future], _LOOK).done:
+            if not self.running and future.cancel():
+                raise RuntimeError("call: the loop was stopped meanwhile")
+        return future.result()
 
     def close(self, grace: float = _loops.FAREWELL) -> None:
         """Stops the thread, closes every connection with 1001, and ends the loop. More than once.
@@ -131,11 +130,23 @@ class Loop(BaseLoop):
                 raise RuntimeError("close: a handler cannot end the loop that calls it; stop it")
             self.stop()
             thread.join()
-        if self.running:
+        if self.running or self._at_work:
             raise RuntimeError("close: the loop is at work; stop it")
-        if self._driven:
-            self._shutdown(grace)
-        self._abandon()
+        try:
+            if self._driven:
+                self._shutdown(grace)
+        finally:
+            self._abandon()
+
+    def _end(self, patience: float) -> None:
+        """`close` at the end of the program, unless a handler goes on for longer than this."""
+        self.stop()
+        end = time.monotonic() + patience
+        while self.running or self._at_work:
+            if time.monotonic() > end:
+                return
+            time.sleep(_LOOK)
+        self.close()
 
     def __enter__(self) -> Self:
         return self

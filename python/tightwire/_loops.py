@@ -8,6 +8,7 @@ thread. Nothing here holds a host.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import sys
 import threading
@@ -16,9 +17,10 @@ import weakref
 from typing import TYPE_CHECKING, Any, Callable, Protocol, TypeVar, cast
 
 from ._native import BaseLoop, EventTarget, WebSocket
+from .exceptions import report_unraisable
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Coroutine
 
     from ._native import CloseEvent, Event
 
@@ -33,6 +35,8 @@ _UNFINISHED = 16
 _own = threading.local()
 _loops: weakref.WeakSet[BaseLoop] = weakref.WeakSet()
 _hosts: weakref.WeakKeyDictionary[Host, weakref.ref[Hosted]] = weakref.WeakKeyDictionary()
+# Calls that are to come, by the loop of a thread that counts the time.
+_due: weakref.WeakKeyDictionary[BaseLoop, int] = weakref.WeakKeyDictionary()
 _unfinished: weakref.WeakKeyDictionary[EventTarget, int] = weakref.WeakKeyDictionary()
 
 
@@ -129,9 +133,10 @@ def use(loop: BaseLoop) -> None:
 
 
 def release(loop: BaseLoop) -> None:
-    """Nothing is left in `loop`: lets it go."""
+    """Nothing is left in `loop`: lets it go, unless a call is to come from it."""
     if getattr(_own, "loop", None) is loop:
-        del _own.loop
+        if not _due.get(loop):
+            del _own.loop
         return
     for host, ref in list(_hosts.items()):
         hosted = ref()
@@ -152,39 +157,52 @@ def run() -> None:
         RuntimeError: In an event handler, or while asyncio or trio runs in this thread, which drives
             the sockets by itself.
     """
-    _run(BaseLoop.run)
+    _check_no_host()
+    own: BaseLoop | None = getattr(_own, "loop", None)
+    if own is not None:
+        own.run()
+        _tidy()
 
 
-def run_socket(ws: WebSocket) -> None:
-    """Drives the loop of this thread until `ws` is closed."""
-    _run(lambda loop: loop._run_socket(ws))
+def run_socket(ws: WebSocket, opening: bool = False) -> None:
+    """Drives the loop of `ws` until that is closed or, with `opening`, not connecting any more."""
+    _check_no_host()
+    ws._drive(opening)
+    _tidy()
 
 
-def run_until_open(ws: WebSocket) -> None:
-    """Drives the loop of this thread until `ws` is open, or closed."""
-    _run(lambda loop: loop._run_socket(ws, opening=True))
-
-
-def _run(drive: Callable[[BaseLoop], object]) -> None:
+def _check_no_host() -> None:
     if _running() is not None:
         raise RuntimeError(
             "the running loop of asyncio or trio drives the sockets of this thread: await something instead"
         )
-    loop: BaseLoop | None = getattr(_own, "loop", None)
-    if loop is None:
-        return
-    drive(loop)
-    if loop.idle:
-        release(loop)
+
+
+def _tidy() -> None:
+    """Lets the thread's own loop go if nothing is left in it."""
+    own: BaseLoop | None = getattr(_own, "loop", None)
+    if own is not None and own.idle:
+        release(own)
 
 
 def call_later(seconds: float, callback: Callable[[], object]) -> None:
-    """Has the loop that drives new sockets of this thread call something, if it runs by then."""
+    """Has the loop that drives new sockets of this thread call something, if it runs then or later."""
     host = _running()
     if host is not None:
         host.call_later(seconds, callback)
-    else:
-        current().call_later(seconds, callback)
+        return
+    loop = current()
+    # Weak, as the loop owns the call.
+    ref = weakref.ref(loop)
+
+    def due() -> None:
+        counting = ref()
+        if counting is not None:
+            _due[counting] -= 1
+        callback()
+
+    loop.call_later(seconds, due)
+    _due[loop] = _due.get(loop, 0) + 1
 
 
 def chain(
@@ -201,16 +219,21 @@ def chain(
         host = _running()
     if host is None:
         raise RuntimeError("an async def handler needs a running loop of asyncio or trio")
-    own = getattr(host, "chain", None)
-    if own is not None:
-        own(target, handler, coroutine)
-    else:
-        from . import _asyncio
-
-        _asyncio.chain(cast("Any", host), target, handler, coroutine)
+    # A task that is eager is done before it is known here.
     count = _unfinished[target] = _unfinished.get(target, 0) + 1
     if count == _UNFINISHED + 1 and isinstance(target, WebSocket):
         target._hold(True)
+    own = getattr(host, "chain", None)
+    try:
+        if own is not None:
+            own(target, handler, coroutine)
+        else:
+            from . import _asyncio
+
+            _asyncio.chain(cast("Any", host), target, handler, coroutine)
+    except BaseException:
+        finished(target)
+        raise
 
 
 def finished(target: EventTarget) -> None:
@@ -231,18 +254,19 @@ def report(target: EventTarget, handler: object, error: BaseException) -> None:
 
 def exception_context(target: EventTarget, handler: object, error: BaseException) -> dict[str, Any]:
     """What exception handlers are told."""
+    is_socket = isinstance(target, WebSocket)
+    kind = "a WebSocket event handler" if is_socket else f"an event handler of {type(target).__name__}"
     return {
-        "message": "exception in a WebSocket event handler",
+        "message": f"exception in {kind}",
         "exception": error,
-        "websocket": target,
+        "websocket" if is_socket else "target": target,
         "handler": handler,
     }
 
 
 async def opened(ws: WebSocket) -> WebSocket:
     """What `await ws` waits for."""
-    if ws.readyState == ws.CONNECTING:
-        await _fired(ws, "open", "close")
+    await _until(lambda: ws.readyState != ws.CONNECTING, ws, "open", "close")
     if ws.error is not None:
         raise ws.error
     return ws
@@ -250,25 +274,15 @@ async def opened(ws: WebSocket) -> WebSocket:
 
 async def closed(ws: WebSocket) -> CloseEvent | None:
     """What `await ws.closed()` waits for."""
-    if ws.readyState != ws.CLOSED or ws.close_event is None:
-        await _fired(ws, "close")
+    await _until(lambda: ws.readyState == ws.CLOSED and ws.close_event is not None, ws, "close")
     return ws.close_event
 
 
-async def _fired(ws: WebSocket, *types: str) -> None:
-    """Waits for the first event of one of these types."""
-    if "trio" in sys.modules and sys.modules["trio"].lowlevel.in_trio_run():
-        event = sys.modules["trio"].Event()
-        wake, wait = event.set, event.wait()
-    else:
-        import asyncio
-
-        future = asyncio.get_running_loop().create_future()
-        wait = future
-
-        def wake() -> None:
-            if not future.done():
-                future.set_result(None)
+async def _until(is_over: Callable[[], bool], ws: WebSocket, *types: str) -> None:
+    """Waits until something is over, as the first event of one of these types tells."""
+    if is_over():
+        return
+    wake, wait = _alarm()
 
     def settle(event: Event) -> None:
         wake()
@@ -276,10 +290,44 @@ async def _fired(ws: WebSocket, *types: str) -> None:
     for type in types:
         ws.addEventListener(type, settle)
     try:
-        await wait
+        # The event may have come before the listeners, where another thread drives the socket.
+        if not is_over():
+            await wait()
     finally:
         for type in types:
             ws.removeEventListener(type, settle)
+
+
+def _alarm() -> tuple[Callable[[], object], Callable[[], Awaitable[object]]]:
+    """Two functions: one that wakes this task, on any thread, and one that waits for it."""
+    thread = threading.get_ident()
+    if "trio" in sys.modules and sys.modules["trio"].lowlevel.in_trio_run():
+        trio = sys.modules["trio"]
+        event, token = trio.Event(), trio.lowlevel.current_trio_token()
+        wait, ring, ring_from_outside, gone = event.wait, event.set, token.run_sync_soon, trio.RunFinishedError
+    else:
+        import asyncio
+
+        host = asyncio.get_running_loop()
+        future = host.create_future()
+        ring_from_outside, gone = host.call_soon_threadsafe, RuntimeError
+
+        async def wait() -> None:
+            await future
+
+        def ring() -> None:
+            if not future.done():
+                future.set_result(None)
+
+    def wake() -> None:
+        if threading.get_ident() == thread:
+            ring()
+            return
+        # Who waited may be gone.
+        with contextlib.suppress(gone):
+            ring_from_outside(ring)
+
+    return wake, wait
 
 
 def decorator(target: EventTarget, type: str) -> Callable[[_Handler], _Handler]:
@@ -298,6 +346,15 @@ def _at_exit() -> None:
     own: BaseLoop | None = getattr(_own, "loop", None)
     if own is not None:
         del _own.loop
+        _try(_end_own, own)
+    for loop in list(_loops):
+        end = getattr(loop, "_end", None)
+        if end is not None:
+            _try(end, FAREWELL)
+
+
+def _end_own(own: BaseLoop) -> None:
+    try:
         if own._driven:
             own._shutdown(FAREWELL)
         elif not own.idle:
@@ -306,17 +363,23 @@ def _at_exit() -> None:
                 RuntimeWarning,
                 stacklevel=2,
             )
+    finally:
         own._abandon()
-    for loop in list(_loops):
-        close = getattr(loop, "close", None)
-        if close is not None:
-            close()
+
+
+def _try(function: Callable[..., object], *args: object) -> None:
+    """Calls a function; what it raises is reported, so that the next ones are called, too."""
+    try:
+        function(*args)
+    except BaseException as error:
+        report_unraisable(error, function)
 
 
 def _after_fork() -> None:
     """A child shares its parent's descriptors: it closes its copies without a word."""
     for loop in list(_loops):
         loop._abandon()
+    _loops.clear()
     _hosts.clear()
     _own.__dict__.clear()
 

@@ -31,6 +31,7 @@ __all__ = [
     "Timer",
     "WebSocket",
     "__version__",
+    "_write_unraisable",
     "serve",
 ]
 
@@ -77,6 +78,7 @@ class Blob:
 
         Raises:
             OSError: It cannot be opened.
+            TypeError: It is no regular file: a socket, a pipe, a device.
         """
     @property
     def size(self) -> int:
@@ -236,6 +238,8 @@ class EventTarget:
         """Registers a function for events of `type`: `@ws.on("message")`."""
     def _attribute(self, type: str) -> Callable[[Event], object] | None: ...
     def _set_attribute(self, type: str, value: object) -> None: ...
+    def _hears(self, type: str) -> bool: ...
+    def _run_algorithms(self) -> None: ...
     def _fire(self, type: str) -> bool: ...
 
 @disjoint_base
@@ -621,10 +625,12 @@ class WebSocket(EventTarget):
     def resume(self) -> None:
         """Reads again. Does nothing on a socket that is not paused."""
     def _hold(self, held: bool) -> None: ...
+    def _drive(self, opening: bool = False) -> None: ...
     def abort(self) -> None:
         """Ends the connection without a closing handshake; `error` and `close` (1006) follow."""
     def run(self) -> CloseEvent | None:
-        """Drives the sockets of this thread until this one is closed: its close event.
+        """Drives its loop, that is, the sockets of this thread or of `loop=`, until this one is closed: its close
+        event.
 
         Raises:
             RuntimeError: In a handler, from another thread, or while asyncio drives the socket.
@@ -656,7 +662,8 @@ class Server:
             connections: False leaves them open.
         """
     def broadcast(self, data: str | Buffer, /) -> int:
-        """Sends a message to every connection that is open and whose queue is not full; to how many.
+        """Sends a message to every connection that is open and whose queue is not full; to how many. Where a
+        file is on its way it waits for that.
 
         Raises:
             RuntimeError: On another thread than the one that drives the server.
@@ -791,10 +798,11 @@ class BaseLoop:
     def running(self) -> bool:
         """Whether `run` or a thread of its own is at work."""
     def _turn(self) -> None: ...
-    def _run_socket(self, ws: WebSocket, opening: bool = False) -> None: ...
     def _run_until_stopped(self) -> None: ...
     def _go_away(self) -> None: ...
     def _shutdown(self, grace: float) -> None: ...
+    @property
+    def _at_work(self) -> bool: ...
     def _abandon(self) -> None: ...
     def _keep(self, object: object) -> None: ...
     @property
@@ -808,3 +816,8 @@ class Timer:
 
     def cancel(self) -> None:
         """The call does not come. Does nothing if it has. Any thread."""
+
+def _write_unraisable(error: BaseException, handler: object) -> None:
+    """Says what a handler raised, where nobody else can be told: only the interpreter makes what
+    `sys.unraisablehook` takes.
+    """

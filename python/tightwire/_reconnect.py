@@ -144,7 +144,7 @@ class _Blocking(_Attempts):
                     raise StopIteration
                 time.sleep(wait)
             self.ws = ws = self.connect()
-            _loops.run_until_open(ws)
+            _loops.run_socket(ws, opening=True)
             if ws.readyState == ws.OPEN:
                 self.resumed(ws)
                 return ws

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import collections
-import _thread
 import weakref
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, NoReturn
 
 import trio
 
@@ -16,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from ._native import EventTarget
+
+# Seconds between two looks at whether the main task waits for something that can be interrupted.
+_LOOK = 0.01
 
 _Waiting = collections.deque[tuple[object, "Coroutine[Any, Any, object]"]]
 
@@ -70,6 +72,8 @@ class TrioHost:
                     await coroutine
                 except Exception as error:
                     report_unraisable(error, handler)
+                except (KeyboardInterrupt, SystemExit) as error:
+                    _end_run(error)
                 finally:
                     _loops.finished(target)
         finally:
@@ -85,6 +89,8 @@ async def _quietly(work: Callable[[], Coroutine[Any, Any, object]]) -> None:
         await work()
     except Exception as error:
         report_unraisable(error, work)
+    except (KeyboardInterrupt, SystemExit) as error:
+        _end_run(error)
 
 
 async def _drive(
@@ -106,9 +112,37 @@ async def _drive(
 def _turn(turn: Callable[[], object]) -> None:
     try:
         turn()
-    except KeyboardInterrupt:
-        # For the main task, as Ctrl-C itself; raised here it would be a fault of trio.
-        _thread.interrupt_main()
+    except (KeyboardInterrupt, SystemExit) as error:
+        _end_run(error)
+
+
+def _end_run(error: BaseException) -> None:
+    """Has the main task raise what a handler raised to end the program, as trio does for Ctrl-C. In a system
+    task that would be a fault of trio."""
+    trio.lowlevel.spawn_system_task(_raise_in_main, error)
+
+
+async def _raise_in_main(error: BaseException) -> None:
+    raised = False
+
+    def throw() -> NoReturn:
+        nonlocal raised
+        raised = True
+        raise error
+
+    while not raised:
+        # Behind the nurseries of trio's own tasks.
+        root = trio.lowlevel.current_root_task()
+        nurseries = root.child_nurseries if root is not None else []
+        if len(nurseries) < 3:
+            # It has come to its end already.
+            return report_unraisable(error, None)
+        for main in nurseries[-1].child_tasks:
+            # There is no public way to interrupt a task with anything but a cancellation.
+            if main._abort_func is not None:
+                main._attempt_abort(throw)
+        if not raised:
+            await trio.sleep(_LOOK)
 
 
 async def _farewell(

@@ -9,13 +9,13 @@ from __future__ import annotations
 import builtins
 import os
 import socket
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from . import _native
+
 if TYPE_CHECKING:
     from ssl import SSLError as _SSLError
-    from types import TracebackType
 else:
     try:
         from ssl import SSLError as _SSLError
@@ -310,19 +310,8 @@ def _class_for(code: int, phase: str, kind: str, opened: bool, refused: bool) ->
 
 
 def report_unraisable(error: BaseException, handler: object) -> None:
-    """Says what a handler raised, where nobody else can be told."""
-    sys.unraisablehook(_Unraisable(type(error), error, error.__traceback__, None, handler))
-
-
-@dataclass
-class _Unraisable:
-    """What `sys.unraisablehook` takes."""
-
-    exc_type: type[BaseException]
-    exc_value: BaseException | None
-    exc_traceback: TracebackType | None
-    err_msg: str | None
-    object: Any
+    """Says what a handler raised, where nobody else can be told, by `sys.unraisablehook`."""
+    _native._write_unraisable(error, handler)
 
 
 def _from_core(

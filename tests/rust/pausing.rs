@@ -5,8 +5,10 @@ mod support;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use support::{CLOSE, Log, PING, PONG, Peer, Script, TEXT, World, close_payload, listen, options};
-use tightwire::{ClientOptions, ConnId, Context, Tuning};
+use support::{
+    CLOSE, CONTINUATION, Log, PING, PONG, Peer, Script, TEXT, World, close_payload, listen, options,
+};
+use tightwire::{ClientOptions, ConnId, Context, MessageKind, Tuning};
 
 fn texts(log: &Log) -> usize {
     log.texts().len()
@@ -130,6 +132,47 @@ fn a_broadcast_reaches_the_open_connections_of_one_server() {
     for peer in &mut pair {
         peer.expect(TEXT, b"all");
     }
+}
+
+#[test]
+fn a_broadcast_during_a_message_in_parts_goes_behind_it() {
+    let world = World::new();
+    let server = world.serve(Script::default().on_message(|ws, message| {
+        let part = message.data();
+        let kind = (part == b"first").then_some(MessageKind::Text);
+        ws.send_part(kind, part, part == b"last").expect("there is room");
+    }));
+    let mut peer = server.peer();
+    peer.send(TEXT, b"first");
+    let part = peer.frame();
+    assert_eq!((part.opcode, part.fin), (TEXT, false));
+    let (id, conn) = (server.id, server.log.opened());
+    let told = world.call(move |context| {
+        (context.broadcast(id, "one"), context.broadcast(id, "two"), context.buffered_amount(conn))
+    });
+    assert_eq!(told, (1, 1, 6), "they wait");
+    peer.send(TEXT, b"last");
+    peer.expect(CONTINUATION, b"last");
+    peer.expect(TEXT, b"one");
+    peer.expect(TEXT, b"two");
+    peer.close(1000, "");
+}
+
+#[test]
+fn a_broadcast_that_waits_counts_as_queued() {
+    let world = World::new();
+    let tuning = Tuning { max_send_buffer: 4, ..Tuning::default() };
+    let script = Script::default().on_message(|ws, _| {
+        ws.send_part(Some(MessageKind::Text), b"", false).expect("there is room");
+    });
+    let server = world.serve_with(options().tuning(tuning), script);
+    let mut peer = server.peer();
+    peer.send(TEXT, b"go");
+    assert!(!peer.frame().fin);
+    let id = server.id;
+    let counts = world.call(move |context| [(); 2].map(|()| context.broadcast(id, "four")));
+    assert_eq!(counts, [1, 0], "the queue is full");
+    peer.reset();
 }
 
 #[test]

@@ -2,8 +2,11 @@
 
 mod support;
 
-use support::{Log, Script, World, pattern};
-use tightwire::{ClientOptions, SendError, Tuning};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+
+use support::{Log, Script, TEXT, World, pattern};
+use tightwire::{ClientOptions, SendError, Socket, Tuning};
 
 /// Less than what a connection is warned of, so that only a refusal tells.
 fn narrow() -> Tuning {
@@ -41,4 +44,44 @@ fn who_was_refused_elsewhere_hears_of_room() {
         support::until("a refusal", || remote.send(&payload).is_err());
         log.wait_for("drain", round);
     }
+}
+
+#[test]
+fn who_sends_whenever_there_is_room_lets_others_have_their_turn() {
+    const ALL: usize = 200;
+    let world = World::new();
+    let sent = Arc::new(AtomicUsize::new(0));
+    let (counted, read) = (Arc::clone(&sent), Arc::clone(&sent));
+    let ask = |ws: &mut Socket<'_>| {
+        let id = ws.id();
+        ws.context().want_drain(id);
+    };
+    let script = Script::default().on_message(move |ws, _| ask(ws)).on_drain(move |ws| {
+        // The system takes it at once, so that the queue is drained again.
+        if counted.fetch_add(1, Ordering::AcqRel) < ALL {
+            ws.send("x").expect("there is room");
+            ask(ws);
+        }
+    });
+    let greedy = world.serve(script);
+    let (tell, told) = mpsc::channel();
+    let other = world.serve(Script::default().on_message(move |_, _| {
+        tell.send(read.load(Ordering::Acquire)).expect("somebody listens");
+    }));
+    let (mut sender, mut peer) = (greedy.peer(), other.peer());
+    greedy.log.wait_for("open", 1);
+    other.log.wait_for("open", 1);
+    // Both messages are there when the loop looks.
+    let (go, wait) = mpsc::channel::<()>();
+    world.handle().post(Box::new(move |_| wait.recv().expect("a word")));
+    sender.send(TEXT, b"go");
+    peer.send(TEXT, b"and me?");
+    go.send(()).expect("the loop waits");
+    let before = told.recv().expect("its turn came");
+    assert!(before < ALL / 2, "{before} messages went first");
+    for _ in 0..ALL {
+        sender.expect(TEXT, b"x");
+    }
+    peer.close(1000, "");
+    sender.close(1000, "");
 }

@@ -208,6 +208,15 @@ fn sends_during_a_message_in_parts_go_behind_it() {
 }
 
 #[test]
+fn a_stop_is_good_for_one_run() {
+    let mut event_loop = EventLoop::new().unwrap();
+    event_loop.handle().stop();
+    // There was nothing to do anyway.
+    event_loop.run_until_idle().unwrap();
+    assert!(!event_loop.take_stop(), "it was heeded");
+}
+
+#[test]
 fn jobs_run_in_order_on_the_loops_thread() {
     let world = World::new();
     let server = world.echo();

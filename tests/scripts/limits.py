@@ -110,6 +110,7 @@ def is_test(path):
 def main():
     self_test()
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    # Not `.pyi`: the stubs are one file because the compiled module is one, and repeat its documentation.
     names = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     paths = [Path(n) for n in names if n.endswith((".rs", ".py", ".c", ".cpp", ".hpp"))]
     bad = []

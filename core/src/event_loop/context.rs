@@ -82,9 +82,7 @@ impl<'a> Context<'a> {
         data: &[u8],
         fin: bool,
     ) -> Result<(), SendError> {
-        self.catch_up();
-        self.with_link(id, |core, link| core.send_part(link, kind, data, fin))
-            .unwrap_or(Err(SendError::Closed))
+        self.send_part_as(id, kind, data, fin, None)
     }
 
     /// Has [`Handler::on_drain`](super::Handler::on_drain) called once, as soon as next to nothing is
@@ -258,15 +256,15 @@ impl<'a> Context<'a> {
         self.core.alarms.cancel(id)
     }
 
-    /// Queues a message on every open connection that a server accepted; those whose queue is full
-    /// (`max_send_buffer`) do not get it. Returns how many do.
+    /// Queues a message on every open connection that a server accepted, behind the message in parts
+    /// that one may be amid; those whose queue is full (`max_send_buffer`) do not get it. To how many.
     pub fn broadcast<'m>(&mut self, server: ServerId, message: impl Into<Message<'m>>) -> usize {
         let message = message.into();
         self.catch_up();
         let members = self.core.members(server, self.current.as_deref());
         let mut count = 0;
         for id in members {
-            let sent = self.with_link(id, |core, link| core.send(link, message).is_ok());
+            let sent = self.with_link(id, |core, link| core.send_next(link, message).is_ok());
             count += usize::from(sent == Some(true));
         }
         count
@@ -315,7 +313,7 @@ impl<'a> Context<'a> {
 
     /// Carries out what other threads asked for before, so that nothing overtakes it.
     #[inline]
-    fn catch_up(&mut self) {
+    pub(super) fn catch_up(&mut self) {
         self.core.catch_up(self.current.as_deref_mut());
     }
 
@@ -327,7 +325,7 @@ impl<'a> Context<'a> {
     }
 
     #[inline]
-    fn with_link<R>(
+    pub(super) fn with_link<R>(
         &mut self,
         id: ConnId,
         act: impl FnOnce(&mut Core, &mut Link) -> R,
@@ -374,7 +372,7 @@ impl<'a> Socket<'a> {
         fin: bool,
     ) -> Result<(), SendError> {
         self.core.catch_up(Some(self.link));
-        self.core.send_part(self.link, kind, data, fin)
+        self.core.send_part(self.link, kind, data, fin, None)
     }
 
     /// Queues a ping of at most 125 bytes (RFC 6455 section 5.5.2).

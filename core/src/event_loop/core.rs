@@ -212,19 +212,36 @@ impl Core {
         link.send(message, now, masks, &mut self.deflaters, scratch)
     }
 
+    /// The same, behind the message in parts that the connection may be amid.
+    pub(crate) fn send_next(
+        &mut self,
+        link: &mut Link,
+        message: Message<'_>,
+    ) -> Result<(), SendError> {
+        if !link.session.is_in_parts() {
+            return self.send(link, message);
+        }
+        self.check_room(link)?;
+        link.shared.add_buffered(message.data().len() as u64);
+        link.hold(message.into());
+        Ok(())
+    }
+
     pub(crate) fn send_part(
         &mut self,
         link: &mut Link,
         kind: Option<MessageKind>,
         data: &[u8],
         fin: bool,
+        compress: Option<bool>,
     ) -> Result<(), SendError> {
         let shared = Arc::clone(&link.shared);
         shared.parts.next(kind, data, fin, |kind| {
             // The part before may be on its way here from another thread.
             self.catch_up(Some(link));
             self.check_room(link)?;
-            self.send_checked_part(link, Message::from_parts(kind, data), fin)
+            let part = Message::from_parts(kind, data).compress_if(compress);
+            self.send_checked_part(link, part, fin)
         })
     }
 

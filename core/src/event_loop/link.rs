@@ -268,7 +268,8 @@ impl Link {
         tuning.high_water.min(tuning.max_send_buffer) / 4
     }
 
-    fn is_drained(&self) -> bool {
+    /// Whether `on_drain` is due.
+    pub(crate) fn is_drained(&self) -> bool {
         let owed = self.flags.drain_owed || self.shared.wants_drain();
         owed && self.is_open() && self.session.queue().len() <= self.low_water()
     }

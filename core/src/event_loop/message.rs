@@ -41,6 +41,11 @@ impl<'a> Message<'a> {
         Self { compress: Some(compress), ..self }
     }
 
+    /// [`compress`](Self::compress), if anything was said.
+    pub(crate) fn compress_if(self, compress: Option<bool>) -> Self {
+        Self { compress, ..self }
+    }
+
     /// What [`compress`](Self::compress) said, if anything.
     pub fn compress_wish(self) -> Option<bool> {
         self.compress

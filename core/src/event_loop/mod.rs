@@ -32,6 +32,7 @@ mod race;
 mod remote;
 mod reply;
 mod request;
+mod shutdown;
 mod slots;
 mod timer;
 mod tunnel;
@@ -311,7 +312,7 @@ impl EventLoop {
     ///
     /// As [`turn`](Self::turn).
     pub fn run_until_idle(&mut self) -> Result<(), Error> {
-        while !self.is_idle() && !self.core.inbox.take_stop() {
+        while !self.core.inbox.take_stop() && !self.is_idle() {
             self.turn(None)?;
         }
         Ok(())
@@ -337,67 +338,6 @@ impl EventLoop {
         self.core.catch_up(None);
         self.core.flush_dirty();
         self.rest();
-    }
-
-    /// Stops listening and closes every connection with 1001 (RFC 6455 section 7.4.1). Runs no
-    /// callback; the turns that follow do. [`shutdown`](Self::shutdown) also waits.
-    pub fn go_away(&mut self) {
-        for (slot, generation) in self.core.listeners.names() {
-            self.core.close_listener(ServerId::new(slot, generation));
-        }
-        self.each_connection(|core, link| {
-            // The code is legal, so that the only error is out of reach.
-            let _ = core.close(link, Some(1001), "");
-        });
-        self.flush();
-    }
-
-    /// Stops listening, closes every connection with 1001, turns for up to `grace`, aborts what is
-    /// left and delivers every `on_close`. Meanwhile nothing new can be begun
-    /// ([`ErrorCode::Shutdown`]); afterwards the loop may be used again.
-    ///
-    /// # Errors
-    ///
-    /// As [`turn`](Self::turn).
-    pub fn shutdown(&mut self, grace: Duration) -> Result<(), Error> {
-        self.begin_shutdown(grace);
-        while !self.shutdown_turn()? {}
-        Ok(())
-    }
-
-    /// The beginning of [`shutdown`](Self::shutdown), for a host that does something between its
-    /// turns.
-    pub fn begin_shutdown(&mut self, grace: Duration) {
-        self.core.shutting_down = true;
-        // A grace too long to add to the clock is for ever.
-        self.shutdown_end = clock::now().checked_add(grace);
-        self.go_away();
-    }
-
-    /// The next turn of a shutdown, which aborts what is left when the grace is over. True when it
-    /// was the last one.
-    ///
-    /// # Errors
-    ///
-    /// As [`turn`](Self::turn); the shutdown is over then.
-    pub fn shutdown_turn(&mut self) -> Result<bool, Error> {
-        let left = self.shutdown_end.map(|end| end.saturating_duration_since(clock::now()));
-        let last = self.is_idle() || left.is_some_and(|left| left.is_zero());
-        if last {
-            self.each_connection(Core::abort);
-        }
-        let turned = self.turn(if last { Some(Duration::ZERO) } else { left });
-        if last || turned.is_err() {
-            self.core.shutting_down = false;
-        }
-        turned.map(|()| last)
-    }
-
-    fn each_connection(&mut self, mut act: impl FnMut(&mut Core, &mut link::Link)) {
-        self.core.now = clock::now();
-        for (slot, generation) in self.core.slots.names() {
-            self.core.with_link(None, ConnId::new(slot, generation), &mut act);
-        }
     }
 
     /// Whether there is something to do that no descriptor tells of.

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::context::Context;
+use super::id::ConnId;
 use crate::proto::frame::MessageKind;
 use crate::proto::sender::SendError;
 use crate::proto::utf8::Utf8;
@@ -64,6 +66,28 @@ impl Parts {
 
     fn lock(&self) -> MutexGuard<'_, Option<Unfinished>> {
         self.unfinished.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Context<'_> {
+    /// As [`send_part`](Self::send_part); with the first part `compress` decides about the whole message,
+    /// as in [`Message::compress`](super::Message::compress). Without it all of them are compressed that
+    /// have more than one part, where compression was agreed upon.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_part`](Self::send_part).
+    pub fn send_part_as(
+        &mut self,
+        id: ConnId,
+        kind: Option<MessageKind>,
+        data: &[u8],
+        fin: bool,
+        compress: Option<bool>,
+    ) -> Result<(), SendError> {
+        self.catch_up();
+        self.with_link(id, |core, link| core.send_part(link, kind, data, fin, compress))
+            .unwrap_or(Err(SendError::Closed))
     }
 }
 

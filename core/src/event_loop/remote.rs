@@ -300,6 +300,11 @@ impl Remote {
         self.shared.buffered()
     }
 
+    /// Payload bytes from which on a send is refused ([`Tuning::max_send_buffer`](crate::Tuning::max_send_buffer)).
+    pub fn max_send_buffer(&self) -> u64 {
+        self.shared.limit
+    }
+
     /// The URL; for a server's connection the one its client asked for. Empty before that is known.
     pub fn url(&self) -> &str {
         self.shared.url()
