@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use tightwire::{ClientOptions, Tuning};
 
@@ -15,7 +15,7 @@ use crate::handler::ClientHandler;
 use crate::options;
 use crate::python;
 use crate::socket::WebSocket;
-use crate::tls::{ClientChoice, client_choice};
+use crate::tls::{ClientChoice, client_choice, is_refused};
 
 /// What a client is made with, besides its URL and its limits.
 pub(crate) struct Keywords<'a, 'py> {
@@ -30,6 +30,7 @@ pub(crate) struct Keywords<'a, 'py> {
     pub(crate) proxy: Option<&'a Bound<'py, PyAny>>,
     pub(crate) local_address: Option<(String, u16)>,
     pub(crate) block_bad_ports: bool,
+    pub(crate) serialize_connects: bool,
     pub(crate) sock: Option<&'a Bound<'py, PyAny>>,
 }
 
@@ -48,7 +49,9 @@ impl Keywords<'_, '_> {
         let made = made.map_err(|error| syntax(py, describe("url", &error)))?;
         // From here on it is absolute.
         let url = made.url().to_owned();
-        let mut client = made.block_bad_ports(self.block_bad_ports);
+        let mut client = made
+            .block_bad_ports(self.block_bad_ports)
+            .serialize_connects(self.serialize_connects);
         for protocol in options::protocols(py, self.protocols)? {
             client = client.protocol(protocol);
         }
@@ -66,6 +69,11 @@ impl Keywords<'_, '_> {
         }
         if let Some(auth) = auth::read(self.auth)? {
             client = client.auth(auth);
+        }
+        if is_refused(self.tls) && url.starts_with("wss") {
+            let text = "tls: False, but the URL is one over TLS; write ws:, or tls=TLS(verify=False) \
+                to take any certificate";
+            return Err(PyValueError::new_err(text));
         }
         if let Some(ClientChoice { tls, server_name }) = client_choice(self.tls)? {
             client = client.tls(tls);

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use tightwire::{ServerId, ServerOptions, ServerTls};
 
 use crate::convert::{Form, Payload};
 use crate::driver::Driver;
-use crate::error::{describe, raise};
+use crate::error::{describe, named, raise};
 use crate::event_loop::BaseLoop;
 use crate::handler::{Accepted, ServerHandler};
 use crate::options::{self, Heartbeat, Limits, Times};
@@ -78,14 +78,14 @@ impl Server {
     /// Sends a message to every connection that is open and whose queue is not full; to how many.
     ///
     /// Raises:
-    ///     RuntimeError: On another thread than the one that drives the server.
+    ///     WrongLoop: (a `RuntimeError`) On another thread than the one that drives the server.
     #[pyo3(signature = (data, /))]
     fn broadcast(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<usize> {
         let payload = Payload::of(data)?;
         let id = self.id;
-        self.driver.with(py, |context| context.broadcast(id, payload.message())).ok_or_else(|| {
-            PyRuntimeError::new_err("broadcast: only on the thread that drives the server")
-        })
+        let sent = self.driver.with(py, |context| context.broadcast(id, payload.message()));
+        let text = "broadcast: only on the thread that drives the server";
+        sent.ok_or_else(|| named(py, "WrongLoop", text))
     }
 
     /// Another certificate, for instance since it was renewed. Any thread.
@@ -219,6 +219,7 @@ pub(crate) fn serve(
         driver: Arc::clone(&driver),
         accepted: Arc::clone(&accepted),
         form: Form::from_keyword(binary)?,
+        pending_handlers: limits.map_or(options::PENDING_HANDLERS, |(.., pending)| pending),
     };
     let listening = current.with(py, |context| {
         let id = context.listen(&server, Box::new(handler))?;

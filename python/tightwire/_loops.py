@@ -16,6 +16,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Callable, Protocol, TypeVar, cast
 
 from ._native import BaseLoop, EventTarget, WebSocket
+from .exceptions import WrongLoop
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -26,9 +27,6 @@ _Handler = TypeVar("_Handler", bound="Callable[..., object]")
 
 # Seconds that a loop which ends gives its peers for the closing handshake.
 FAREWELL = 1.0
-
-# Handlers of one socket that may be unfinished before it reads no more.
-_UNFINISHED = 16
 
 _own = threading.local()
 _loops: weakref.WeakSet[BaseLoop] = weakref.WeakSet()
@@ -66,7 +64,7 @@ def current(loop: object = None) -> BaseLoop:
     elif not hasattr(loop, "add_reader"):
         raise TypeError(f"loop: a Loop or an asyncio event loop expected, not {type(loop).__name__}")
     elif running is not loop and (running is not None or cast("Host", loop).is_running()):
-        raise RuntimeError("loop: is not the running loop of this thread")
+        raise WrongLoop("loop: is not the running loop of this thread")
     else:
         host = cast("Host", loop)
     if host is not None:
@@ -209,14 +207,14 @@ def chain(
 
         _asyncio.chain(cast("Any", host), target, handler, coroutine)
     count = _unfinished[target] = _unfinished.get(target, 0) + 1
-    if count == _UNFINISHED + 1 and isinstance(target, WebSocket):
+    if isinstance(target, WebSocket) and count == target._pending_handlers + 1:
         target._hold(True)
 
 
 def finished(target: EventTarget) -> None:
     """One of the handlers that `chain` was given is done."""
     count = _unfinished[target] = _unfinished[target] - 1
-    if count == _UNFINISHED and isinstance(target, WebSocket):
+    if isinstance(target, WebSocket) and count == target._pending_handlers:
         target._hold(False)
 
 

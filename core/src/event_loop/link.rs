@@ -464,6 +464,11 @@ impl Link {
         let address: io::Result<SocketAddr> = self.stream.as_ref()?.peer_addr();
         address.ok()
     }
+
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
+        let address: io::Result<SocketAddr> = self.stream.as_ref()?.local_addr();
+        address.ok()
+    }
 }
 
 /// The earlier of two deadlines.

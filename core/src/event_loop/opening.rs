@@ -92,6 +92,7 @@ impl Dispatch<'_> {
             extensions: settled.extensions.into(),
             traffic,
             remote: link.remote_addr(),
+            local: link.local_addr(),
             tls: link.stream.as_ref().map(Stream::tls).unwrap_or_default().into(),
         });
         let extensions = settled.extensions;
