@@ -12,7 +12,7 @@ from typing import IO, Any, ClassVar, Final, Literal, TypeAlias, TypeVar, final
 from typing_extensions import Buffer, Self, disjoint_base
 
 from ._abort import AbortSignal
-from ._options import Stats
+from ._options import Handshake, Stats
 from .exceptions import WebSocketError
 
 __all__ = [
@@ -96,6 +96,7 @@ class Blob:
         """The content. Raises as `text`."""
     async def arrayBuffer(self) -> ArrayBuffer:
         """The content, copied. Raises as `text`."""
+    array_buffer = arrayBuffer
     def stream(self) -> AsyncGenerator[builtins.bytes, None]:
         """The content in pieces of at most 64 KiB, for `async for`. Raises as `text`."""
     @property
@@ -127,8 +128,12 @@ class ArrayBuffer:
     def byteLength(self) -> int:
         """Bytes in it."""
     @property
+    def byte_length(self) -> int: ...
+    @property
     def maxByteLength(self) -> int:
         """The same."""
+    @property
+    def max_byte_length(self) -> int: ...
     @property
     def resizable(self) -> bool:
         """Always false."""
@@ -140,6 +145,7 @@ class ArrayBuffer:
     @staticmethod
     def isView(value: object) -> bool:
         """Whether `value` is a `memoryview`."""
+    is_view = isView
     def __bytes__(self) -> builtins.bytes: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def __len__(self) -> int: ...
@@ -264,8 +270,12 @@ class Event:
     def currentTarget(self) -> Any:
         """The same, while it is dispatched; else None."""
     @property
+    def current_target(self) -> Any: ...
+    @property
     def eventPhase(self) -> int:
         """AT_TARGET while it is dispatched, else NONE."""
+    @property
+    def event_phase(self) -> int: ...
     @property
     def bubbles(self) -> bool:
         """As it was made; of no effect here."""
@@ -276,29 +286,48 @@ class Event:
     def defaultPrevented(self) -> bool:
         """Whether `preventDefault` was called on a cancelable event."""
     @property
+    def default_prevented(self) -> bool: ...
+    @property
     def isTrusted(self) -> bool:
         """Whether the library fired it."""
     @property
+    def is_trusted(self) -> bool: ...
+    @property
     def timeStamp(self) -> float:
         """When it was made, in milliseconds of the clock that `time.monotonic` reads."""
+    @property
+    def time_stamp(self) -> float: ...
     @property
     def composed(self) -> bool:
         """Always false."""
     def composedPath(self) -> list[Any]:
         """The target while it is dispatched, as the only element."""
+    composed_path = composedPath
     def preventDefault(self) -> None:
         """Makes `dispatchEvent` return false, if the event is cancelable."""
+    prevent_default = preventDefault
     def stopImmediatePropagation(self) -> None:
         """Keeps the listeners that have not been called yet from being called."""
+    stop_immediate_propagation = stopImmediatePropagation
     def stopPropagation(self) -> None:
         """In a listener with `capture`: keeps those without from being called."""
+    stop_propagation = stopPropagation
 
 @disjoint_base
 class MessageEvent(Event):
     """A message came in."""
 
     __match_args__: ClassVar[tuple[str, ...]] = ("data",)
-    def __new__(cls, type: str, *, data: Any = None, origin: str | None = None) -> Self: ...
+    def __new__(
+        cls,
+        type: str,
+        *,
+        data: Any = None,
+        origin: str | None = None,
+        lastEventId: str | None = None,
+        source: Any = None,
+        ports: Iterable[Any] | None = None,
+    ) -> Self: ...
     @property
     def data(self) -> Any:
         """`str` for a text message; for a binary one a `Blob` or `ArrayBuffer`, as `binaryType` says at
@@ -310,10 +339,12 @@ class MessageEvent(Event):
     def lastEventId(self) -> str:
         """Always empty."""
     @property
-    def source(self) -> None:
+    def last_event_id(self) -> str: ...
+    @property
+    def source(self) -> Any:
         """Always None."""
     @property
-    def ports(self) -> tuple[()]:
+    def ports(self) -> tuple[Any, ...]:
         """Always empty."""
 
 @disjoint_base
@@ -339,6 +370,8 @@ class CloseEvent(Event):
     @property
     def wasClean(self) -> bool:
         """Whether the closing handshake was completed."""
+    @property
+    def was_clean(self) -> bool: ...
     @property
     def error(self) -> WebSocketError | None:
         """Why the connection failed; None if it did not."""
@@ -517,18 +550,19 @@ class WebSocket(EventTarget):
         auth: Auth | tuple[str, str] | None = None,
         cookies: CookieJar | Mapping[str, str] | None = None,
         max_redirects: int = 0,
-        tls: TLS | SSLContext | Literal[True] | None = None,
+        tls: TLS | SSLContext | bool | None = None,
         timeout: float | None = 10.0,
         close_timeout: float | None = 5.0,
         linger: float | None = 2.0,
         write_timeout: float | None = 30.0,
         heartbeat: tuple[float, float] | None = ...,
-        limits: tuple[int, int, int, int] | None = None,
+        limits: tuple[int, int, int, int, int] | None = None,
         compression: _Compression = None,
         proxy: str | tuple[str, TLS | SSLContext | None] | bool | None = None,
         local_address: tuple[str, int] | None = None,
         sock: socket.socket | None = None,
         block_bad_ports: bool = False,
+        serialize_connects: bool = False,
         binary: Literal["mirror", "bytes", "memoryview"] = "mirror",
         strict_events: bool = False,
         signal: AbortSignal | None = None,
@@ -546,6 +580,8 @@ class WebSocket(EventTarget):
     @property
     def stats(self) -> Stats:
         """What compression came to so far; zeros without it. Stays after the connection is over."""
+    @property
+    def handshake(self) -> Handshake | None: ...
     @property
     def latency(self) -> float | None:
         """Seconds that the last ping took that was answered, the heartbeat's or one of `ping`; None
@@ -574,6 +610,8 @@ class WebSocket(EventTarget):
     @property
     def remote_address(self) -> tuple[str, int] | None:
         """Address and port of the peer; None before the connection is open."""
+    @property
+    def local_address(self) -> tuple[str, int] | None: ...
     def send(self, data: str | Buffer | IO[bytes], /, *, compress: bool | None = None) -> None:
         """Queues a message. What is sent in one handler, or in one turn of asyncio, leaves together.
 
@@ -621,6 +659,8 @@ class WebSocket(EventTarget):
     def resume(self) -> None:
         """Reads again. Does nothing on a socket that is not paused."""
     def _hold(self, held: bool) -> None: ...
+    @property
+    def _pending_handlers(self) -> int: ...
     def abort(self) -> None:
         """Ends the connection without a closing handshake; `error` and `close` (1006) follow."""
     def run(self) -> CloseEvent | None:
@@ -692,7 +732,7 @@ def serve(
     linger: float | None = 2.0,
     write_timeout: float | None = 30.0,
     heartbeat: tuple[float, float] | None = ...,
-    limits: tuple[int, int, int, int] | None = None,
+    limits: tuple[int, int, int, int, int] | None = None,
     compression: _Compression = None,
     binary: Literal["mirror", "bytes", "memoryview"] = "mirror",
     loop: BaseLoop | asyncio.AbstractEventLoop | None = None,
