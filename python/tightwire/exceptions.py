@@ -103,8 +103,12 @@ class WebSocketError(Exception):
     there is none."""
     attempts: tuple[Attempt, ...] = ()
     """The addresses that were tried in vain, in that order, if no connection was made."""
-    handshake: Handshake | None = None
-    """The server's answer, if it was one that does not open a WebSocket."""
+    _handshake: Handshake | None = None
+
+    @property
+    def handshake(self) -> Handshake | None:
+        """The server's answer, if it was one that does not open a WebSocket; else None."""
+        return self._handshake
 
 
 class DOMException(WebSocketError):
@@ -289,11 +293,19 @@ class ProtocolError(WebSocketError):
 class PayloadTooBig(ProtocolError):
     """The peer sent a message over `Limits.max_message`."""
 
-    size: int | None = None
-    """Bytes of the message, or how many at least if it came in parts; None for a compressed one, of
-    which it is not announced."""
-    limit: int | None = None
-    """`Limits.max_message`."""
+    _size: int | None = None
+    _limit: int | None = None
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the message, or how many at least if it came in parts; None for a compressed one, of which it
+        is not announced."""
+        return self._size
+
+    @property
+    def limit(self) -> int | None:
+        """`Limits.max_message`."""
+        return self._limit
 
 
 class InvalidUTF8(ProtocolError):
@@ -394,7 +406,7 @@ def _from_core(
     if response is not None and isinstance(error, (InvalidStatus, ProxyStatus)):
         error.response = Response(*response)
         if phase == "upgrade":
-            error.handshake = Handshake(error.response.status, None, error.response.headers, "", "")
+            error._handshake = Handshake(error.response.status, None, error.response.headers, "", "")
     if isinstance(error, PayloadTooBig):
-        error.size, error.limit = size, limit
+        error._size, error._limit = size, limit
     return error
