@@ -35,11 +35,8 @@ const EVENT: &Names = &[
 const MESSAGE: &Names = &[("lastEventId", "last_event_id")];
 const CLOSE: &Names = &[("wasClean", "was_clean")];
 const BLOB: &Names = &[("arrayBuffer", "array_buffer")];
-const BUFFER: &Names = &[
-    ("byteLength", "byte_length"),
-    ("maxByteLength", "max_byte_length"),
-    ("isView", "is_view"),
-];
+const BUFFER: &Names =
+    &[("byteLength", "byte_length"), ("maxByteLength", "max_byte_length"), ("isView", "is_view")];
 
 /// Gives the classes their second names.
 pub(crate) fn add(py: Python<'_>) -> PyResult<()> {

@@ -1,6 +1,7 @@
 //! The keyword arguments of a client, put into the core's options.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
@@ -9,10 +10,11 @@ use tightwire::{ClientOptions, Tuning};
 use crate::anchor::Anchor;
 use crate::auth;
 use crate::connection::Connection;
+use crate::convert::Form;
 use crate::error::{describe, raise, syntax};
 use crate::event_loop::BaseLoop;
 use crate::handler::ClientHandler;
-use crate::options;
+use crate::options::{self, Limits};
 use crate::python;
 use crate::socket::WebSocket;
 use crate::tls::{ClientChoice, client_choice, is_refused};
@@ -49,9 +51,8 @@ impl Keywords<'_, '_> {
         let made = made.map_err(|error| syntax(py, describe("url", &error)))?;
         // From here on it is absolute.
         let url = made.url().to_owned();
-        let mut client = made
-            .block_bad_ports(self.block_bad_ports)
-            .serialize_connects(self.serialize_connects);
+        let mut client =
+            made.block_bad_ports(self.block_bad_ports).serialize_connects(self.serialize_connects);
         for protocol in options::protocols(py, self.protocols)? {
             client = client.protocol(protocol);
         }
@@ -95,6 +96,21 @@ impl Keywords<'_, '_> {
         }
         Ok(client.max_redirects(self.max_redirects).tuning(tuning))
     }
+}
+
+/// What concerns the object itself, and not its connection.
+pub(crate) fn configure(
+    socket: &WebSocket,
+    strict_events: bool,
+    binary: &str,
+    limits: Option<Limits>,
+) -> PyResult<()> {
+    socket.strict_events.store(strict_events, Ordering::Release);
+    socket.binary.store(Form::from_keyword(binary)? as u8, Ordering::Release);
+    if let Some((.., pending)) = limits {
+        socket.pending_handlers.store(pending, Ordering::Release);
+    }
+    Ok(())
 }
 
 /// Starts the connection of a socket that has none yet.

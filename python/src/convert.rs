@@ -39,7 +39,8 @@ impl<'a> Payload<'a> {
     pub(crate) fn read_from(data: &'a Bound<'_, PyAny>) -> PyResult<Self> {
         Self::binary(data).map_err(|_| {
             let class = data.get_type().qualname().map_or_else(|_| "?".into(), |n| n.to_string());
-            let text = format!("data: its read() gave {class} and not bytes; open it in binary mode");
+            let text =
+                format!("data: its read() gave {class} and not bytes; open it in binary mode");
             PyTypeError::new_err(text)
         })
     }

@@ -315,9 +315,8 @@ impl MessageEvent {
         source: Option<Py<PyAny>>,
         ports: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<PyClassInitializer<Self>> {
-        let text = |given: Option<Py<PyString>>| {
-            given.unwrap_or_else(|| PyString::new(py, "").unbind())
-        };
+        let text =
+            |given: Option<Py<PyString>>| given.unwrap_or_else(|| PyString::new(py, "").unbind());
         let ports = match ports {
             Some(ports) => PyTuple::new(py, ports.try_iter()?.collect::<PyResult<Vec<_>>>()?)?,
             None => PyTuple::empty(py),

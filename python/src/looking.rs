@@ -15,15 +15,13 @@ impl WebSocket {
     /// Keeps the fields that the peer sent in the opening handshake.
     pub(crate) fn note_head(&self, headers: &Headers) {
         // As one text, since most sockets are never asked; no value has a line break.
-        let lines: String = headers.iter().flat_map(|(name, value)| [name, ":", value, "\n"]).collect();
+        let lines: String =
+            headers.iter().flat_map(|(name, value)| [name, ":", value, "\n"]).collect();
         let _ = self.head.set(lines.into());
     }
 
     /// See `handshake`.
-    pub(crate) fn handshake_of<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+    pub(crate) fn handshake_of<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let connection = self.started()?;
         let Some(head) = self.head.get().filter(|_| connection.was_opened()) else {
             return Ok(None);

@@ -26,7 +26,7 @@ pub(crate) struct WebSocket {
     /// No more error events than the standard has.
     pub(crate) strict_events: AtomicBool,
     /// A [`Form`].
-    binary: AtomicU8,
+    pub(crate) binary: AtomicU8,
     pub(crate) error: Mutex<Option<Py<PyAny>>>,
     pub(crate) close_event: Mutex<Option<Py<PyAny>>>,
     /// How it ended.
@@ -36,7 +36,7 @@ pub(crate) struct WebSocket {
     /// The fields that the peer sent in the opening handshake, a line each.
     pub(crate) head: OnceLock<Box<str>>,
     /// `Limits.pending_handlers`.
-    pending_handlers: AtomicU32,
+    pub(crate) pending_handlers: AtomicU32,
 }
 
 impl WebSocket {
@@ -178,11 +178,7 @@ impl WebSocket {
             return Err(PyRuntimeError::new_err("WebSocket.__init__ was called twice"));
         }
         let signal = usable_signal(signal)?;
-        slf.get().strict_events.store(strict_events, Ordering::Release);
-        slf.get().binary.store(Form::from_keyword(binary)? as u8, Ordering::Release);
-        if let Some((.., pending)) = limits {
-            slf.get().pending_handlers.store(pending, Ordering::Release);
-        }
+        client::configure(slf.get(), strict_events, binary, limits)?;
         let url = text_of(url)?;
         let keywords = Keywords {
             base,

@@ -110,7 +110,11 @@ fn a_connection_that_waits_can_be_given_up() {
         let (log, id) = in_turn(&world, port, "given-up");
         let remote = world.handle().remote(id).unwrap();
         assert_eq!(remote.ready_state(), ReadyState::Connecting);
-        if abort { remote.abort() } else { remote.close(Some(1000), "").unwrap() }
+        if abort {
+            remote.abort()
+        } else {
+            remote.close(Some(1000), "").unwrap()
+        }
         assert_eq!(log.failed().phase(), Phase::App);
     }
     let last = in_turn(&world, port, "last").0;

@@ -135,8 +135,9 @@ impl Error {
     /// The peer sent a message over `limit` bytes; its size where that is known.
     pub(crate) fn over_limit(size: Option<u64>, limit: u64) -> Self {
         let size_of = size.map(|size| format!(" of {size} bytes")).unwrap_or_default();
-        let cause =
-            format!("the peer sent a message{size_of} over the limit of {limit} (option: max_message)");
+        let cause = format!(
+            "the peer sent a message{size_of} over the limit of {limit} (option: max_message)"
+        );
         let error = Self::new(Phase::Protocol, ErrorCode::TooBig, cause);
         Self { excess: Some(Excess { size, limit }), ..error.of_kind("message_too_big") }
     }
