@@ -72,6 +72,14 @@ extern "C" {
  */
 #define TW_CLIENT_BLOCK_BAD_PORTS 4u
 
+/* Connects to one host one after the other (RFC 6455 section 4.1): waits while another connection of the
+ * same loop, also with this flag, is on its way to the same host and port, until that one has opened or
+ * failed. The host is the one of the URL, whatever its addresses, `connect_to` and `proxy` are.
+ * `open_timeout_ms` goes on only while it is this connection's turn. A redirect to another host waits
+ * for its turn there, and each attempt of `reconnect` anew.
+ */
+#define TW_CLIENT_SERIALIZE_CONNECTS 8u
+
 /* The URL, for tw_get_str. */
 #define TW_STR_URL 1
 
@@ -88,6 +96,9 @@ extern "C" {
  * before the connection is open, and over `ws://`.
  */
 #define TW_STR_TLS 5
+
+/* Our own address and port, for tw_get_str; empty before the connection is open, and for a Unix socket. */
+#define TW_STR_LOCAL 6
 
 /* Switches a time limit off. */
 #define TW_NEVER 4294967295u
@@ -528,7 +539,9 @@ typedef struct tw_client_opts {
   const char *tls_name;
   /* Trust and keys; 0: what the platform trusts. */
   tw_tls tls;
-  /* TW_CLIENT_FD, TW_CLIENT_PROXY_FROM_ENV and TW_CLIENT_BLOCK_BAD_PORTS, or 0. */
+  /* TW_CLIENT_FD, TW_CLIENT_PROXY_FROM_ENV, TW_CLIENT_BLOCK_BAD_PORTS and
+   * TW_CLIENT_SERIALIZE_CONNECTS, or 0.
+   */
   uint32_t flags;
   /* Limits and times; NULL: the defaults. */
   const struct tw_tuning *tuning;

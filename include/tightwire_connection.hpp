@@ -100,6 +100,8 @@ public:
     std::string protocol() const { return detail::text_of(id_.value, TW_STR_PROTOCOL); }
     std::string extensions() const { return detail::text_of(id_.value, TW_STR_EXTENSIONS); }
     std::string remote() const { return detail::text_of(id_.value, TW_STR_REMOTE); }
+    /// Our own address and port.
+    std::string local() const { return detail::text_of(id_.value, TW_STR_LOCAL); }
     /// Version and cipher suite of TLS; empty over ws://.
     std::string tls() const { return detail::text_of(id_.value, TW_STR_TLS); }
     /// Counts of messages and bytes, compression, and latency_ns; zeros on a connection that is gone.

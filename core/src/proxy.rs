@@ -44,7 +44,8 @@ impl Proxy {
     ///
     /// Another scheme, no host, a path, or a control character in user or password.
     pub fn new(url: &str) -> Result<Self, Error> {
-        let fail = |cause: &str| Error::argument(format_args!("proxy: {cause}"));
+        let fail =
+            |cause: &str| Error::argument(format_args!("proxy: {cause}")).of_kind("bad_proxy");
         let form = "write http://host:port, https://, socks5:// or socks5h://";
         let parsed = Url::parse(url).map_err(|_| fail(&format!("no URL; {form}")))?;
         let (kind, port) = match parsed.scheme() {

@@ -118,6 +118,15 @@ impl Target {
         })
     }
 
+    /// The remote host for those that connect one after the other: host and port whatever the scheme,
+    /// or the path of a socket.
+    pub(crate) fn place(&self) -> String {
+        match &self.unix {
+            Some(path) => format!("unix:{}", path.display()),
+            None => format!("{}:{}", self.host, self.port),
+        }
+    }
+
     /// Whether `other` is of the same origin: scheme, host and port (RFC 6454 section 4).
     pub(crate) fn is_same_origin(&self, other: &Self) -> bool {
         let origin = |target: &Self| (target.secure, target.port, target.unix.clone());

@@ -42,7 +42,8 @@ pub struct tw_client_opts {
     pub tls_name: *const c_char,
     /// Trust and keys; 0: what the platform trusts.
     pub tls: tw_tls,
-    /// TW_CLIENT_FD, TW_CLIENT_PROXY_FROM_ENV and TW_CLIENT_BLOCK_BAD_PORTS, or 0.
+    /// TW_CLIENT_FD, TW_CLIENT_PROXY_FROM_ENV, TW_CLIENT_BLOCK_BAD_PORTS and
+    /// TW_CLIENT_SERIALIZE_CONNECTS, or 0.
     pub flags: u32,
     /// Limits and times; NULL: the defaults.
     pub tuning: *const tw_tuning,
@@ -97,6 +98,12 @@ pub const TW_CLIENT_PROXY_FROM_ENV: u32 = 0x02;
 /// Refuses to connect to ports of other protocols, such as 25, as browsers do (Fetch, section "Port
 /// blocking").
 pub const TW_CLIENT_BLOCK_BAD_PORTS: u32 = 0x04;
+/// Connects to one host one after the other (RFC 6455 section 4.1): waits while another connection of the
+/// same loop, also with this flag, is on its way to the same host and port, until that one has opened or
+/// failed. The host is the one of the URL, whatever its addresses, `connect_to` and `proxy` are.
+/// `open_timeout_ms` goes on only while it is this connection's turn. A redirect to another host waits
+/// for its turn there, and each attempt of `reconnect` anew.
+pub const TW_CLIENT_SERIALIZE_CONNECTS: u32 = 0x08;
 
 // SAFETY: `repr(C)`, the size first; the other members are numbers and pointers.
 unsafe impl SizedStruct for tw_client_opts {
@@ -145,7 +152,10 @@ pub unsafe extern "C" fn tw_connect(
 ///
 /// What the options point at is valid.
 unsafe fn read(given: &tw_client_opts) -> Result<(ClientOptions, tw_events), Failure> {
-    let known = TW_CLIENT_FD | TW_CLIENT_PROXY_FROM_ENV | TW_CLIENT_BLOCK_BAD_PORTS;
+    let known = TW_CLIENT_FD
+        | TW_CLIENT_PROXY_FROM_ENV
+        | TW_CLIENT_BLOCK_BAD_PORTS
+        | TW_CLIENT_SERIALIZE_CONNECTS;
     no_flags(given.flags & !known, "tw_client_opts.flags")?;
     // SAFETY: the caller vouches for it.
     let url = unsafe { edge::text(given.url, "url") }?;
@@ -170,7 +180,8 @@ unsafe fn read(given: &tw_client_opts) -> Result<(ClientOptions, tw_events), Fai
     let mut options = ClientOptions::new(url)
         .map_err(named)?
         .tuning(tuning)
-        .block_bad_ports(given.flags & TW_CLIENT_BLOCK_BAD_PORTS != 0);
+        .block_bad_ports(given.flags & TW_CLIENT_BLOCK_BAD_PORTS != 0)
+        .serialize_connects(given.flags & TW_CLIENT_SERIALIZE_CONNECTS != 0);
     for protocol in protocols {
         options = options.protocol(protocol);
     }

@@ -22,6 +22,8 @@ pub const TW_STR_REMOTE: c_int = 4;
 /// Version and cipher suite of TLS, such as `TLSv1.3 TLS13_AES_128_GCM_SHA256`, for tw_get_str; empty
 /// before the connection is open, and over `ws://`.
 pub const TW_STR_TLS: c_int = 5;
+/// Our own address and port, for tw_get_str; empty before the connection is open, and for a Unix socket.
+pub const TW_STR_LOCAL: c_int = 6;
 
 /// The state as in browsers: 0 connecting, 1 open, 2 closing, 3 closed. A dead id is closed.
 ///
@@ -75,6 +77,9 @@ pub unsafe extern "C" fn tw_get_str(
                 Ok(remote.remote_addr().map(|addr| addr.to_string()).unwrap_or_default())
             }
             TW_STR_TLS => Ok(remote.tls()),
+            TW_STR_LOCAL => {
+                Ok(remote.local_addr().map(|addr| addr.to_string()).unwrap_or_default())
+            }
             _ => Err(TW_EINVAL),
         };
         let found =

@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyString, PyType};
 
 use crate::convert::{Payload, text_of};
-use crate::file::FileSource;
+use crate::file::{FileSource, is_readable, is_system_file};
 use crate::python;
 
 /// Bytes that do not change, in memory or in a file (W3C File API).
@@ -59,7 +59,7 @@ impl Blob {
             let Self { start, size, .. } = *blob.get();
             return Ok(Some((Arc::clone(file), start, size)));
         }
-        if !data.hasattr("fileno")? {
+        if !data.hasattr("fileno")? || is_readable(data)? && !is_system_file(data)? {
             return Ok(None);
         }
         let (file, start, size) = FileSource::open(data)?;

@@ -1,21 +1,23 @@
 //! The keyword arguments of a client, put into the core's options.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use tightwire::{ClientOptions, Tuning};
 
 use crate::anchor::Anchor;
 use crate::auth;
 use crate::connection::Connection;
+use crate::convert::Form;
 use crate::error::{describe, raise, syntax};
 use crate::event_loop::BaseLoop;
 use crate::handler::ClientHandler;
-use crate::options;
+use crate::options::{self, Limits};
 use crate::python;
 use crate::socket::WebSocket;
-use crate::tls::{ClientChoice, client_choice};
+use crate::tls::{ClientChoice, client_choice, is_refused};
 
 /// What a client is made with, besides its URL and its limits.
 pub(crate) struct Keywords<'a, 'py> {
@@ -30,6 +32,7 @@ pub(crate) struct Keywords<'a, 'py> {
     pub(crate) proxy: Option<&'a Bound<'py, PyAny>>,
     pub(crate) local_address: Option<(String, u16)>,
     pub(crate) block_bad_ports: bool,
+    pub(crate) serialize_connects: bool,
     pub(crate) sock: Option<&'a Bound<'py, PyAny>>,
 }
 
@@ -48,7 +51,8 @@ impl Keywords<'_, '_> {
         let made = made.map_err(|error| syntax(py, describe("url", &error)))?;
         // From here on it is absolute.
         let url = made.url().to_owned();
-        let mut client = made.block_bad_ports(self.block_bad_ports);
+        let mut client =
+            made.block_bad_ports(self.block_bad_ports).serialize_connects(self.serialize_connects);
         for protocol in options::protocols(py, self.protocols)? {
             client = client.protocol(protocol);
         }
@@ -66,6 +70,11 @@ impl Keywords<'_, '_> {
         }
         if let Some(auth) = auth::read(self.auth)? {
             client = client.auth(auth);
+        }
+        if is_refused(self.tls) && url.starts_with("wss") {
+            let text = "tls: False, but the URL is one over TLS; write ws:, or tls=TLS(verify=False) \
+                to take any certificate";
+            return Err(PyValueError::new_err(text));
         }
         if let Some(ClientChoice { tls, server_name }) = client_choice(self.tls)? {
             client = client.tls(tls);
@@ -87,6 +96,21 @@ impl Keywords<'_, '_> {
         }
         Ok(client.max_redirects(self.max_redirects).tuning(tuning))
     }
+}
+
+/// What concerns the object itself, and not its connection.
+pub(crate) fn configure(
+    socket: &WebSocket,
+    strict_events: bool,
+    binary: &str,
+    limits: Option<Limits>,
+) -> PyResult<()> {
+    socket.strict_events.store(strict_events, Ordering::Release);
+    socket.binary.store(Form::from_keyword(binary)? as u8, Ordering::Release);
+    if let Some((.., pending)) = limits {
+        socket.pending_handlers.store(pending, Ordering::Release);
+    }
+    Ok(())
 }
 
 /// Starts the connection of a socket that has none yet.

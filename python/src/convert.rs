@@ -36,6 +36,16 @@ impl<'a> Payload<'a> {
         })
     }
 
+    /// What `read` of something like a file returned.
+    pub(crate) fn read_from(data: &'a Bound<'_, PyAny>) -> PyResult<Self> {
+        Self::binary(data).map_err(|_| {
+            let class = data.get_type().qualname().map_or_else(|_| "?".into(), |n| n.to_string());
+            let text =
+                format!("data: its read() gave {class} and not bytes; open it in binary mode");
+            PyTypeError::new_err(text)
+        })
+    }
+
     /// What has bytes: any object with the buffer protocol.
     pub(crate) fn binary_of(argument: &str, data: &'a Bound<'_, PyAny>) -> PyResult<Self> {
         Self::binary(data).map_err(|error| {

@@ -30,6 +30,8 @@ pub(crate) fn exception<'py>(
         response,
         attempts,
         opened,
+        error.size(),
+        error.limit(),
     ))
 }
 

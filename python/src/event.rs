@@ -275,6 +275,14 @@ pub(crate) struct MessageEvent {
     /// Scheme, host and port of the socket's URL.
     #[pyo3(get)]
     origin: Py<PyString>,
+    /// What the application's own events may have.
+    extra: Option<Box<Extra>>,
+}
+
+struct Extra {
+    last_event_id: Py<PyString>,
+    source: Option<Py<PyAny>>,
+    ports: Py<PyTuple>,
 }
 
 impl MessageEvent {
@@ -284,7 +292,7 @@ impl MessageEvent {
         origin: Py<PyString>,
     ) -> PyResult<Bound<'_, PyAny>> {
         let base = Event::trusted(Name::Message);
-        let event = PyClassInitializer::from(base).add_subclass(Self { data, origin });
+        let event = PyClassInitializer::from(base).add_subclass(Self { data, origin, extra: None });
         Ok(Bound::new(py, event)?.into_any())
     }
 }
@@ -297,35 +305,49 @@ impl MessageEvent {
     }
 
     #[new]
-    #[pyo3(signature = (r#type, *, data = None, origin = None))]
+    #[pyo3(signature = (
+        r#type, *, data = None, origin = None, lastEventId = None, source = None, ports = None
+    ))]
+    #[expect(non_snake_case, reason = "the standard's name is the keyword")]
     fn new(
         py: Python<'_>,
         r#type: &str,
         data: Option<Py<PyAny>>,
         origin: Option<Py<PyString>>,
-    ) -> PyClassInitializer<Self> {
-        let data = data.unwrap_or_else(|| py.None());
-        let origin = origin.unwrap_or_else(|| PyString::new(py, "").unbind());
-        PyClassInitializer::from(Event::new_with(r#type.into(), 0))
-            .add_subclass(Self { data, origin })
+        lastEventId: Option<Py<PyString>>,
+        source: Option<Py<PyAny>>,
+        ports: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let text =
+            |given: Option<Py<PyString>>| given.unwrap_or_else(|| PyString::new(py, "").unbind());
+        let ports = match ports {
+            Some(ports) => PyTuple::new(py, ports.try_iter()?.collect::<PyResult<Vec<_>>>()?)?,
+            None => PyTuple::empty(py),
+        };
+        let extra = Extra { last_event_id: text(lastEventId), source, ports: ports.unbind() };
+        let (data, origin) = (data.unwrap_or_else(|| py.None()), text(origin));
+        let this = Self { data, origin, extra: Some(Box::new(extra)) };
+        Ok(PyClassInitializer::from(Event::new_with(r#type.into(), 0)).add_subclass(this))
     }
 
-    /// Always empty.
+    /// As it was made; empty for a socket's message.
     #[getter(lastEventId)]
-    fn last_event_id(&self) -> &'static str {
-        ""
+    fn last_event_id(&self, py: Python<'_>) -> Py<PyString> {
+        let id = self.extra.as_ref().map(|extra| extra.last_event_id.clone_ref(py));
+        id.unwrap_or_else(|| PyString::new(py, "").unbind())
     }
 
-    /// Always None.
+    /// As it was made; None for a socket's message.
     #[getter]
-    fn source(&self) -> Option<Py<PyAny>> {
-        None
+    fn source(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        Some(self.extra.as_ref()?.source.as_ref()?.clone_ref(py))
     }
 
-    /// Always empty.
+    /// As it was made; empty for a socket's message.
     #[getter]
-    fn ports<'py>(&self, py: Python<'py>) -> Bound<'py, PyTuple> {
-        PyTuple::empty(py)
+    fn ports(&self, py: Python<'_>) -> Py<PyTuple> {
+        let ports = self.extra.as_ref().map(|extra| extra.ports.clone_ref(py));
+        ports.unwrap_or_else(|| PyTuple::empty(py).unbind())
     }
 
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
@@ -336,6 +358,10 @@ impl MessageEvent {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Some(extra) = &self.extra {
+            visit.call(&extra.source)?;
+            visit.call(&extra.ports)?;
+        }
         visit.call(&self.data)
     }
 }

@@ -88,6 +88,24 @@ fn duplicate(fd: i32) -> PyResult<Option<File>> {
     Ok(Some(File::from(borrowed.try_clone_to_owned()?)))
 }
 
+/// Whether it has a method `read`.
+pub(crate) fn is_readable(data: &Bound<'_, PyAny>) -> PyResult<bool> {
+    data.hasattr("read")
+}
+
+/// Whether it is an open file of the system, in binary mode. What only reads like one may have a
+/// descriptor, too, but one of other content: that of a `GzipFile` is compressed.
+pub(crate) fn is_system_file(data: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let file = data.py().import("io")?.getattr("FileIO")?;
+    if data.is_instance(&file)? {
+        return Ok(true);
+    }
+    match data.getattr_opt("raw")? {
+        Some(raw) => raw.is_instance(&file),
+        None => Ok(false),
+    }
+}
+
 fn unreadable(py: Python<'_>, why: &str) -> PyErr {
     named(py, "NotReadableError", format!("the file of a Blob cannot be read: {why}"))
 }

@@ -50,6 +50,7 @@ impl Handler for ClientHandler {
         Python::attach(|py| {
             let Some(socket) = self.anchor.socket(py) else { return };
             self.keep_cookies(&socket, opening.headers);
+            socket.get().note_head(opening.headers);
             if let Some(connection) = socket.get().connection() {
                 lend(connection.driver(), &mut ws.context(), || WebSocket::fire_open(&socket));
             }
@@ -154,15 +155,16 @@ pub(crate) struct ServerHandler {
     pub(crate) accepted: Arc<Accepted>,
     /// What the data of binary messages is at first.
     pub(crate) form: Form,
+    pub(crate) pending_handlers: u32,
 }
 
 impl Handler for ServerHandler {
-    fn on_open(&mut self, ws: &mut Socket<'_>, _: &Opening<'_>) {
+    fn on_open(&mut self, ws: &mut Socket<'_>, opening: &Opening<'_>) {
         Python::attach(|py| {
             let connection = Connection::new(py, &self.driver, ws.remote(), None);
-            let Ok(socket) = Bound::new(py, WebSocket::of(connection, self.form)) else {
-                return ws.abort();
-            };
+            let made = WebSocket::of(connection, self.form, self.pending_handlers);
+            let Ok(socket) = Bound::new(py, made) else { return ws.abort() };
+            socket.get().note_head(opening.headers);
             ws.set_tag(self.accepted.insert(socket.clone().unbind()));
             let handler = self.handler.bind(py);
             let handled = lend(&self.driver, &mut ws.context(), || {

@@ -4,6 +4,7 @@
 //! of ours is held, and nothing of the core is borrowed but through `current`, while Python code
 //! runs; so every method may be called from every handler.
 
+mod aliases;
 mod anchor;
 mod arguments;
 mod array_buffer;
@@ -27,6 +28,7 @@ mod following;
 mod handler;
 mod lifetime;
 mod listeners;
+mod looking;
 mod options;
 mod outbox;
 mod python;
@@ -38,19 +40,6 @@ mod timer;
 mod tls;
 
 use pyo3::prelude::*;
-use pyo3::types::PyType;
-
-/// Names of the standard, and how Python spells them.
-const SOCKET_ALIASES: [(&str, &str); 3] = [
-    ("readyState", "ready_state"),
-    ("bufferedAmount", "buffered_amount"),
-    ("binaryType", "binary_type"),
-];
-const TARGET_ALIASES: [(&str, &str); 3] = [
-    ("addEventListener", "add_event_listener"),
-    ("removeEventListener", "remove_event_listener"),
-    ("dispatchEvent", "dispatch_event"),
-];
 
 // The SAFETY arguments of this crate rest on the interpreter lock.
 #[pymodule(gil_used = true)]
@@ -73,11 +62,5 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(server::serve, module)?)?;
     module.add_function(wrap_pyfunction!(error::_write_unraisable, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    let py = module.py();
-    alias(&py.get_type::<event_target::EventTarget>(), &TARGET_ALIASES)?;
-    alias(&py.get_type::<socket::WebSocket>(), &SOCKET_ALIASES)
-}
-
-fn alias(class: &Bound<'_, PyType>, names: &[(&str, &str)]) -> PyResult<()> {
-    names.iter().try_for_each(|(name, alias)| class.setattr(alias, class.getattr(name)?))
+    aliases::add(module.py())
 }

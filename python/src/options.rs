@@ -13,10 +13,14 @@ use tightwire::{Deflate, DeflateMode, Proxy, Tuning};
 
 use crate::convert::text_of;
 use crate::error::{raise, syntax};
-use crate::tls::client_choice;
+use crate::tls::{client_choice, is_refused};
 
-/// `tightwire.Limits`: `max_message`, `max_send_buffer`, `max_head` and `max_fields`.
-pub(crate) type Limits = (usize, usize, usize, usize);
+/// `tightwire.Limits`: `max_message`, `max_send_buffer`, `max_head`, `max_fields` and
+/// `pending_handlers`.
+pub(crate) type Limits = (usize, usize, usize, usize, u32);
+
+/// The default of `Limits.pending_handlers`.
+pub(crate) const PENDING_HANDLERS: u32 = 16;
 
 /// Seconds of silence before a ping, and seconds to wait for anything after it.
 pub(crate) type Heartbeat = (f64, f64);
@@ -49,7 +53,7 @@ pub(crate) fn tuning(
         ping_timeout: duration("heartbeat", times.heartbeat.map(|(_, timeout)| timeout))?,
         ..Tuning::default()
     };
-    if let Some((max_message, max_send_buffer, max_head, max_fields)) = limits {
+    if let Some((max_message, max_send_buffer, max_head, max_fields, _)) = limits {
         tuning = Tuning { max_message, max_send_buffer, max_head, max_fields, ..tuning };
     }
     Ok(tuning)
@@ -77,6 +81,9 @@ pub(crate) fn proxy(
         return Err(PyTypeError::new_err(text));
     };
     let proxy = legal(Proxy::new(&url))?;
+    if is_refused(tls.as_ref()) && url.to_ascii_lowercase().starts_with("https:") {
+        return Err(PyValueError::new_err("tls: False, but the proxy's URL is one over TLS"));
+    }
     Ok(Some(match client_choice(tls.as_ref())? {
         Some(choice) => proxy.tls(choice.tls),
         None => proxy,

@@ -98,6 +98,12 @@ pub(crate) fn stats_class(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     CLASS.import(py, "tightwire._options", "Stats")
 }
 
+/// `tightwire.Handshake`.
+pub(crate) fn handshake_class(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    CLASS.import(py, "tightwire._options", "Handshake")
+}
+
 /// `from_core(...)`: the exception for an error of the core.
 pub(crate) fn exception_from_core(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
     static FUNCTION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();

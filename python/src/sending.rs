@@ -11,6 +11,7 @@ use crate::blob::{Blob, Range};
 use crate::connection::Sent;
 use crate::convert::{Payload, text_of};
 use crate::error::{named, syntax};
+use crate::file::is_readable;
 use crate::outbox::Item;
 use crate::socket::WebSocket;
 
@@ -29,11 +30,18 @@ impl WebSocket {
     ) -> PyResult<()> {
         let py = slf.py();
         let connection = slf.get().started()?;
+        let read;
         let payload = match Payload::of(data) {
             Ok(payload) => payload,
             Err(error) => match Blob::file_of(data)? {
                 Some(file) => return Self::send_file(slf, file, compress),
-                None => return Err(error),
+                None if !is_readable(data)? => return Err(error),
+                // What cannot be sent is not to be read.
+                None if connection.ready_state() == Self::CONNECTING => return Err(not_open(py)),
+                None => {
+                    read = data.call_method0("read")?;
+                    Payload::read_from(&read)?
+                }
             },
         };
         if connection.ready_state() == Self::CONNECTING {

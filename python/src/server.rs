@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::{PyTraverseError, PyVisit};
 use tightwire::{Context, Message, ServerId, ServerOptions, ServerTls};
 
 use crate::convert::{Form, Payload};
 use crate::driver::Driver;
-use crate::error::{describe, raise};
+use crate::error::{describe, named, raise};
 use crate::event_loop::BaseLoop;
 use crate::handler::{Accepted, ServerHandler};
 use crate::options::{self, Heartbeat, Limits, Times};
@@ -78,7 +78,7 @@ impl Server {
         if !self.closed.swap(true, Ordering::AcqRel)
             && self.driver.with(py, |context| context.close_server(id)).is_none()
         {
-            let job = Box::new(move |context: &mut tightwire::Context<'_>| {
+            let job = Box::new(move |context: &mut Context<'_>| {
                 context.close_server(id);
             });
             self.driver.handle().post(job);
@@ -98,7 +98,7 @@ impl Server {
     /// file is on its way it waits for that.
     ///
     /// Raises:
-    ///     RuntimeError: On another thread than the one that drives the server.
+    ///     WrongLoop: (a `RuntimeError`) On another thread than the one that drives the server.
     #[pyo3(signature = (data, /))]
     fn broadcast(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<usize> {
         let payload = Payload::of(data)?;
@@ -108,9 +108,8 @@ impl Server {
             true => self.send_to_each(py, context, message),
             false => context.broadcast(id, message),
         });
-        sent.ok_or_else(|| {
-            PyRuntimeError::new_err("broadcast: only on the thread that drives the server")
-        })
+        let text = "broadcast: only on the thread that drives the server";
+        sent.ok_or_else(|| named(py, "WrongLoop", text))
     }
 
     /// Another certificate, for instance since it was renewed. Any thread.
@@ -256,6 +255,7 @@ pub(crate) fn serve(
         driver: Arc::clone(&driver),
         accepted: Arc::clone(&accepted),
         form: Form::from_keyword(binary)?,
+        pending_handlers: limits.map_or(options::PENDING_HANDLERS, |(.., pending)| pending),
     };
     let listening = current.with(py, |context| {
         let id = context.listen(&server, Box::new(handler))?;

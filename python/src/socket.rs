@@ -1,6 +1,6 @@
 //! `tightwire.WebSocket`: the class of the browser.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use pyo3::exceptions::PyRuntimeError;
@@ -27,13 +27,17 @@ pub(crate) struct WebSocket {
     /// No more error events than the standard has.
     pub(crate) strict_events: AtomicBool,
     /// A [`Form`].
-    binary: AtomicU8,
+    pub(crate) binary: AtomicU8,
     pub(crate) error: Mutex<Option<Py<PyAny>>>,
     pub(crate) close_event: Mutex<Option<Py<PyAny>>>,
     /// How it ended.
     pub(crate) loss: OnceLock<Box<Loss>>,
     /// The signal that ends the opening handshake.
     pub(crate) following: Mutex<Option<Following>>,
+    /// The fields that the peer sent in the opening handshake, a line each.
+    pub(crate) head: OnceLock<Box<str>>,
+    /// `Limits.pending_handlers`.
+    pub(crate) pending_handlers: AtomicU32,
 }
 
 impl WebSocket {
@@ -46,6 +50,8 @@ impl WebSocket {
             close_event: Mutex::new(None),
             loss: OnceLock::new(),
             following: Mutex::new(None),
+            head: OnceLock::new(),
+            pending_handlers: AtomicU32::new(options::PENDING_HANDLERS),
         }
     }
 
@@ -54,9 +60,13 @@ impl WebSocket {
     }
 
     /// The socket of a connection that a server accepted.
-    pub(crate) fn of(connection: Connection, form: Form) -> PyClassInitializer<Self> {
-        let binary = AtomicU8::new(form as u8);
-        Self { connection: connection.into(), binary, ..Self::empty() }.init()
+    pub(crate) fn of(
+        connection: Connection,
+        form: Form,
+        pending_handlers: u32,
+    ) -> PyClassInitializer<Self> {
+        let (binary, pending_handlers) = (AtomicU8::new(form as u8), pending_handlers.into());
+        Self { connection: connection.into(), binary, pending_handlers, ..Self::empty() }.init()
     }
 
     /// What `event.data` of a binary message is at this moment.
@@ -68,38 +78,10 @@ impl WebSocket {
         self.connection.get()
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        let closed = ReadyState::Closed as u8;
-        self.connection.get().is_none_or(|connection| connection.ready_state() == closed)
-    }
-
-    pub(crate) fn is_connecting(&self) -> bool {
-        let connecting = ReadyState::Connecting as u8;
-        self.connection.get().is_some_and(|connection| connection.ready_state() == connecting)
-    }
-
-    /// How it ended, once it has.
-    pub(crate) fn loss(&self) -> Loss {
-        self.loss.get().map(|loss| (**loss).clone()).unwrap_or_default()
-    }
-
     pub(crate) fn started(&self) -> PyResult<&Connection> {
         self.connection
             .get()
             .ok_or_else(|| PyRuntimeError::new_err("WebSocket.__init__ was not called, or raised"))
-    }
-
-    /// Whether this thread may drive its loop.
-    fn check_drivable(&self, py: Python<'_>) -> PyResult<()> {
-        let driver = self.started()?.driver();
-        let refused = if driver.host(py).is_some() {
-            "run: an asyncio loop drives this socket; await it instead"
-        } else if !driver.is_own_thread() {
-            "run: this socket belongs to another thread"
-        } else {
-            return Ok(());
-        };
-        Err(PyRuntimeError::new_err(refused))
     }
 
     fn attribute(slf: &Bound<'_, Self>, name: Name) -> Option<Py<PyAny>> {
@@ -130,7 +112,7 @@ impl WebSocket {
             cookies=None, max_redirects=0, tls=None, timeout=10.0, close_timeout=5.0, \
             linger=2.0, write_timeout=30.0, heartbeat=(20.0, 20.0), limits=None, \
             compression=None, proxy=None, local_address=None, sock=None, \
-            block_bad_ports=False, binary=\"mirror\", strict_events=False, signal=None, \
+            block_bad_ports=False, serialize_connects=False, binary=\"mirror\", strict_events=False, signal=None, \
             loop=None)"
     )]
     fn new(
@@ -145,8 +127,8 @@ impl WebSocket {
         max_redirects = 0, tls = None, timeout = 10.0, close_timeout = 5.0, linger = 2.0,
         write_timeout = 30.0, heartbeat = (20.0, 20.0),
         limits = None, compression = None, proxy = None, local_address = None, sock = None,
-        block_bad_ports = false, binary = "mirror", strict_events = false, signal = None,
-        r#loop = None
+        block_bad_ports = false, serialize_connects = false, binary = "mirror",
+        strict_events = false, signal = None, r#loop = None
     ))]
     #[expect(clippy::too_many_arguments, reason = "the keywords of a constructor")]
     fn __init__(
@@ -171,6 +153,7 @@ impl WebSocket {
         local_address: Option<(String, u16)>,
         sock: Option<&Bound<'_, PyAny>>,
         block_bad_ports: bool,
+        serialize_connects: bool,
         binary: &str,
         strict_events: bool,
         signal: Option<&Bound<'_, PyAny>>,
@@ -181,8 +164,7 @@ impl WebSocket {
             return Err(PyRuntimeError::new_err("WebSocket.__init__ was called twice"));
         }
         let signal = usable_signal(signal)?;
-        slf.get().strict_events.store(strict_events, Ordering::Release);
-        slf.get().binary.store(Form::from_keyword(binary)? as u8, Ordering::Release);
+        client::configure(slf.get(), strict_events, binary, limits)?;
         let url = text_of(url)?;
         let keywords = Keywords {
             base,
@@ -196,6 +178,7 @@ impl WebSocket {
             proxy,
             local_address,
             block_bad_ports,
+            serialize_connects,
             sock,
         };
         let jar = client::jar(cookies)?;
@@ -231,12 +214,18 @@ impl WebSocket {
         Ok(if opened { connection.remote().extensions() } else { String::new() })
     }
 
-    /// What compression came to so far; zeros without it. Stays after the connection is over.
+    /// Messages and bytes so far, both ways, and what compression came to. Stays after the connection
+    /// is over.
     #[getter]
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let stats = self.started()?.remote().deflate_stats();
-        let counts = (stats.sent, stats.sent_compressed, stats.received, stats.received_compressed);
-        python::stats_class(py)?.call1(counts)
+        self.stats_of(py)
+    }
+
+    /// What was answered in the opening handshake, on a server's socket what was asked; None before the
+    /// connection is open. If it never opens, `error.handshake` has the answer, if there was one.
+    #[getter]
+    fn handshake<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.handshake_of(py)
     }
 
     /// Seconds that the last ping took that was answered, the heartbeat's or one of `ping`; None
@@ -293,6 +282,13 @@ impl WebSocket {
         Ok(address.map(|address| (address.ip().to_string(), address.port())))
     }
 
+    /// Our own address and port; None before the connection is open, and for a Unix socket.
+    #[getter]
+    fn local_address(&self) -> PyResult<Option<(String, u16)>> {
+        let address = self.started()?.remote().local_addr();
+        Ok(address.map(|address| (address.ip().to_string(), address.port())))
+    }
+
     /// Called when the connection is open. Anything that is not callable becomes None.
     #[getter]
     fn onopen(slf: &Bound<'_, Self>) -> Option<Py<PyAny>> {
@@ -346,7 +342,7 @@ impl WebSocket {
     ///     data: A `str` is sent as text, lone surrogates as U+FFFD; a bytes-like object, a `Blob` or the rest
     ///         of an open file as binary. A file is read as the peer takes it, in the thread of the loop, and what is
     ///         sent later waits for it; if it cannot be read, or changes, the connection fails with a
-    ///         `NotReadableError`.
+    ///         `NotReadableError`. Of what else has `read`, such as `io.BytesIO`, all that it gives is read now.
     ///     compress: True compresses it even if that makes it larger, False never does. None: messages
     ///         from `Deflate.threshold` on are. Of effect where compression was agreed upon.
     ///
@@ -412,6 +408,11 @@ impl WebSocket {
         Ok(())
     }
 
+    #[getter]
+    fn _pending_handlers(&self) -> u32 {
+        self.pending_handlers.load(Ordering::Acquire)
+    }
+
     /// Ends the connection without a closing handshake; `error` and `close` (1006) follow.
     fn abort(&self, py: Python<'_>) -> PyResult<()> {
         let connection = self.started()?;
@@ -425,10 +426,11 @@ impl WebSocket {
     /// event.
     ///
     /// Raises:
-    ///     RuntimeError: In a handler, from another thread, or while asyncio drives the socket.
+    ///     WrongLoop: (a `RuntimeError`) From another thread.
+    ///     RuntimeError: In a handler, or while asyncio drives the socket.
     fn run(slf: &Bound<'_, Self>) -> PyResult<Option<Py<PyAny>>> {
         if !slf.get().is_closed() {
-            slf.get().check_drivable(slf.py())?;
+            slf.get().check_run(slf.py())?;
             python::run_loop(slf.py())?.call1((slf,))?;
         }
         Ok(slf.get().close_event(slf.py()))
@@ -437,7 +439,7 @@ impl WebSocket {
     /// Drives its loop until it is closed or, with `opening`, not connecting any more.
     #[pyo3(signature = (opening = false))]
     fn _drive(&self, py: Python<'_>, opening: bool) -> PyResult<()> {
-        self.check_drivable(py)?;
+        self.check_run(py)?;
         let is_over = || self.is_closed() || opening && !self.is_connecting();
         run_until(self.started()?.driver(), py, |event_loop| event_loop.is_idle() || is_over())
     }

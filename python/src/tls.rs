@@ -357,9 +357,17 @@ pub(crate) fn client_choice(tls: Option<&Bound<'_, PyAny>>) -> PyResult<Option<C
         return Ok(Some(ClientChoice { tls: ClientTls::engine(factory), server_name: None }));
     }
     match tls.extract() {
-        Ok(true) => Ok(None),
-        _ => Err(PyTypeError::new_err("tls: TLS(...), an ssl.SSLContext, True or None expected")),
+        // Whether False fits the URL is for the caller to see.
+        Ok::<bool, _>(_) => Ok(None),
+        Err(_) => {
+            Err(PyTypeError::new_err("tls: TLS(...), an ssl.SSLContext, a bool or None expected"))
+        }
     }
+}
+
+/// Whether `tls` is False: there is to be none.
+pub(crate) fn is_refused(tls: Option<&Bound<'_, PyAny>>) -> bool {
+    tls.and_then(|tls| tls.extract().ok()) == Some(false)
 }
 
 /// A [`Tls`] with a certificate, or an `ssl.SSLContext`.

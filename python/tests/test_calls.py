@@ -97,7 +97,7 @@ def test_urls_of_a_wrong_type(value):
         ({"heartbeat": (1, -1)}, ValueError, "heartbeat"),
         ({"limits": 5}, TypeError, "limits"),
         ({"tls": "ca.pem"}, TypeError, "tls"),
-        ({"tls": False}, TypeError, "tls"),
+        ({"tls": 7}, TypeError, "tls"),
         ({"loop": 5}, TypeError, "loop"),
     ],
 )

@@ -63,7 +63,7 @@ def test_every_mode_with_every_mode(ours, theirs):
 def test_the_defaults_are_an_offer_and_no_acceptance():
     with running_server(echo) as server:
         ws, _ = talk(url_of(server), lambda ws: ws.send(TEXT, compress=True), 1)
-        assert (ws.extensions, ws.stats) == ("", Stats())
+        assert (ws.extensions, ws.stats[:4]) == ("", Stats()[:4])
         ws, _ = talk(url_of(server), lambda ws: ws.send(TEXT), 1, compression=True)
         assert ws.extensions == ""
     with running_server(echo, compression=True) as server:
@@ -71,7 +71,7 @@ def test_the_defaults_are_an_offer_and_no_acceptance():
         assert ws.extensions == "permessage-deflate"
         assert ws.stats.deflate_sent == len(TEXT)
         ws, _ = talk(url_of(server), lambda ws: ws.send(TEXT), 1, compression=False)
-        assert (ws.extensions, ws.stats) == ("", Stats())
+        assert (ws.extensions, ws.stats[:4]) == ("", Stats()[:4])
 
 
 def request_of(**options):

@@ -32,7 +32,7 @@ from ._native import (
 )
 from ._loop import Loop
 from ._loops import run
-from ._options import Deflate, Heartbeat, Limits, Proxy, Reconnect, Stats
+from ._options import Deflate, Handshake, Heartbeat, Limits, Proxy, Reconnect, Stats
 from ._reconnect import reconnect
 from .exceptions import (
     AbortError,
@@ -48,8 +48,10 @@ from .exceptions import (
     InvalidArgument,
     InvalidHandshake,
     InvalidHeader,
+    InvalidProxy,
     InvalidStateError,
     InvalidStatus,
+    InvalidURI,
     InvalidUTF8,
     InvalidUpgrade,
     ListenError,
@@ -60,12 +62,14 @@ from .exceptions import (
     ProtocolError,
     ProxyError,
     ProxyStatus,
+    QuotaExceededError,
     SecurityError,
     SyntaxError,
     TLSError,
     TimeoutError,
     TooManyRedirects,
     WebSocketError,
+    WrongLoop,
 )
 
 __all__ = [
@@ -87,14 +91,17 @@ __all__ = [
     "ErrorEvent",
     "Event",
     "EventTarget",
+    "Handshake",
     "Heartbeat",
     "HeartbeatTimeout",
     "InvalidAccessError",
     "InvalidArgument",
     "InvalidHandshake",
     "InvalidHeader",
+    "InvalidProxy",
     "InvalidStateError",
     "InvalidStatus",
+    "InvalidURI",
     "InvalidUTF8",
     "InvalidUpgrade",
     "Limits",
@@ -109,6 +116,7 @@ __all__ = [
     "Proxy",
     "ProxyError",
     "ProxyStatus",
+    "QuotaExceededError",
     "Reconnect",
     "SecurityError",
     "Server",
@@ -121,6 +129,7 @@ __all__ = [
     "TooManyRedirects",
     "WebSocket",
     "WebSocketError",
+    "WrongLoop",
     "__version__",
     "exceptions",
     "reconnect",

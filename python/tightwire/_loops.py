@@ -17,7 +17,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Callable, Protocol, TypeVar, cast
 
 from ._native import BaseLoop, EventTarget, WebSocket
-from .exceptions import report_unraisable
+from .exceptions import WrongLoop, report_unraisable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine
@@ -28,9 +28,6 @@ _Handler = TypeVar("_Handler", bound="Callable[..., object]")
 
 # Seconds that a loop which ends gives its peers for the closing handshake.
 FAREWELL = 1.0
-
-# Handlers of one socket that may be unfinished before it reads no more.
-_UNFINISHED = 16
 
 _own = threading.local()
 _loops: weakref.WeakSet[BaseLoop] = weakref.WeakSet()
@@ -70,7 +67,7 @@ def current(loop: object = None) -> BaseLoop:
     elif not hasattr(loop, "add_reader"):
         raise TypeError(f"loop: a Loop or an asyncio event loop expected, not {type(loop).__name__}")
     elif running is not loop and (running is not None or cast("Host", loop).is_running()):
-        raise RuntimeError("loop: is not the running loop of this thread")
+        raise WrongLoop("loop: is not the running loop of this thread")
     else:
         host = cast("Host", loop)
     if host is not None:
@@ -221,7 +218,7 @@ def chain(
         raise RuntimeError("an async def handler needs a running loop of asyncio or trio")
     # A task that is eager is done before it is known here.
     count = _unfinished[target] = _unfinished.get(target, 0) + 1
-    if count == _UNFINISHED + 1 and isinstance(target, WebSocket):
+    if isinstance(target, WebSocket) and count == target._pending_handlers + 1:
         target._hold(True)
     own = getattr(host, "chain", None)
     try:
@@ -239,7 +236,7 @@ def chain(
 def finished(target: EventTarget) -> None:
     """One of the handlers that `chain` was given is done."""
     count = _unfinished[target] = _unfinished[target] - 1
-    if count == _UNFINISHED and isinstance(target, WebSocket):
+    if isinstance(target, WebSocket) and count == target._pending_handlers:
         target._hold(False)
 
 

@@ -12,7 +12,7 @@ from typing import IO, Any, ClassVar, Final, Literal, TypeAlias, TypeVar, final
 from typing_extensions import Buffer, Self, disjoint_base
 
 from ._abort import AbortSignal
-from ._options import Stats
+from ._options import Handshake, Stats
 from .exceptions import WebSocketError
 
 __all__ = [
@@ -98,6 +98,7 @@ class Blob:
         """The content. Raises as `text`."""
     async def arrayBuffer(self) -> ArrayBuffer:
         """The content, copied. Raises as `text`."""
+    array_buffer = arrayBuffer
     def stream(self) -> AsyncGenerator[builtins.bytes, None]:
         """The content in pieces of at most 64 KiB, for `async for`. Raises as `text`."""
     @property
@@ -129,7 +130,13 @@ class ArrayBuffer:
     def byteLength(self) -> int:
         """Bytes in it."""
     @property
+    def byte_length(self) -> int:
+        """Bytes in it."""
+    @property
     def maxByteLength(self) -> int:
+        """The same."""
+    @property
+    def max_byte_length(self) -> int:
         """The same."""
     @property
     def resizable(self) -> bool:
@@ -142,6 +149,7 @@ class ArrayBuffer:
     @staticmethod
     def isView(value: object) -> bool:
         """Whether `value` is a `memoryview`."""
+    is_view = isView
     def __bytes__(self) -> builtins.bytes: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
     def __len__(self) -> int: ...
@@ -268,7 +276,13 @@ class Event:
     def currentTarget(self) -> Any:
         """The same, while it is dispatched; else None."""
     @property
+    def current_target(self) -> Any:
+        """The same, while it is dispatched; else None."""
+    @property
     def eventPhase(self) -> int:
+        """AT_TARGET while it is dispatched, else NONE."""
+    @property
+    def event_phase(self) -> int:
         """AT_TARGET while it is dispatched, else NONE."""
     @property
     def bubbles(self) -> bool:
@@ -280,29 +294,51 @@ class Event:
     def defaultPrevented(self) -> bool:
         """Whether `preventDefault` was called on a cancelable event."""
     @property
+    def default_prevented(self) -> bool:
+        """Whether `preventDefault` was called on a cancelable event."""
+    @property
     def isTrusted(self) -> bool:
         """Whether the library fired it."""
     @property
+    def is_trusted(self) -> bool:
+        """Whether the library fired it."""
+    @property
     def timeStamp(self) -> float:
+        """When it was made, in milliseconds of the clock that `time.monotonic` reads."""
+    @property
+    def time_stamp(self) -> float:
         """When it was made, in milliseconds of the clock that `time.monotonic` reads."""
     @property
     def composed(self) -> bool:
         """Always false."""
     def composedPath(self) -> list[Any]:
         """The target while it is dispatched, as the only element."""
+    composed_path = composedPath
     def preventDefault(self) -> None:
         """Makes `dispatchEvent` return false, if the event is cancelable."""
+    prevent_default = preventDefault
     def stopImmediatePropagation(self) -> None:
         """Keeps the listeners that have not been called yet from being called."""
+    stop_immediate_propagation = stopImmediatePropagation
     def stopPropagation(self) -> None:
         """In a listener with `capture`: keeps those without from being called."""
+    stop_propagation = stopPropagation
 
 @disjoint_base
 class MessageEvent(Event):
     """A message came in."""
 
     __match_args__: ClassVar[tuple[str, ...]] = ("data",)
-    def __new__(cls, type: str, *, data: Any = None, origin: str | None = None) -> Self: ...
+    def __new__(
+        cls,
+        type: str,
+        *,
+        data: Any = None,
+        origin: str | None = None,
+        lastEventId: str | None = None,
+        source: Any = None,
+        ports: Iterable[Any] | None = None,
+    ) -> Self: ...
     @property
     def data(self) -> Any:
         """`str` for a text message; for a binary one a `Blob` or `ArrayBuffer`, as `binaryType` says at
@@ -312,13 +348,16 @@ class MessageEvent(Event):
         """Scheme, host and port of the socket's URL."""
     @property
     def lastEventId(self) -> str:
-        """Always empty."""
+        """As it was made; empty for a socket's message."""
     @property
-    def source(self) -> None:
-        """Always None."""
+    def last_event_id(self) -> str:
+        """As it was made; empty for a socket's message."""
     @property
-    def ports(self) -> tuple[()]:
-        """Always empty."""
+    def source(self) -> Any:
+        """As it was made; None for a socket's message."""
+    @property
+    def ports(self) -> tuple[Any, ...]:
+        """As it was made; empty for a socket's message."""
 
 @disjoint_base
 class CloseEvent(Event):
@@ -342,6 +381,9 @@ class CloseEvent(Event):
         """The peer's reason; may be empty."""
     @property
     def wasClean(self) -> bool:
+        """Whether the closing handshake was completed."""
+    @property
+    def was_clean(self) -> bool:
         """Whether the closing handshake was completed."""
     @property
     def error(self) -> WebSocketError | None:
@@ -442,7 +484,7 @@ class WebSocket(EventTarget):
     and in any handler. Handlers run on the thread that drives the loop, never within a call. What one raises is
     reported (by asyncio's exception handler, by that of the `Loop`, else by `sys.unraisablehook`) and changes
     nothing. On asyncio and trio a handler may be `async def`: those of one socket then run one after the
-    other, as tasks, and while more than 16 of them are unfinished nothing is read.
+    other, as tasks, and while more than `Limits.pending_handlers` of them are unfinished nothing is read.
 
     The object lives while a listener may still be called, even without a reference. An open one without listeners is
     closed, without a status, when the last reference goes; and what is open when the program ends is closed with 1001.
@@ -461,7 +503,7 @@ class WebSocket(EventTarget):
             `ws`. To another scheme, host or port go neither `auth` nor cookies nor the header
             `Authorization`.
         tls: Trust and keys for `wss:`; an `ssl.SSLContext` has OpenSSL do it, with all of its settings and
-            no others. None or True: what the system trusts.
+            no others. None and True: what the system trusts. False: none, so that `wss:` is a ValueError.
         timeout: Seconds until the connection must be open. None: no limit.
         close_timeout: Seconds that the peer has to answer our Close. None: no limit.
         linger: Seconds that the peer has to end the stream after that. None: no limit.
@@ -476,6 +518,9 @@ class WebSocket(EventTarget):
         sock: A connected stream socket to use instead of connecting. It is duplicated: close it
             whenever you like, and do not read or write it meanwhile.
         block_bad_ports: Has connections to ports of other protocols, such as 25, fail as browsers do.
+        serialize_connects: Connects to one host one after the other, as browsers do: waits while another
+            socket of the same loop, also with this option, is on its way to the same host and port of a URL,
+            until that one has opened or failed. `timeout` goes on only while it is this one's turn.
         binary: What `event.data` of a binary message is: `"mirror"` does as `binaryType` says, `"bytes"` and
             `"memoryview"` are the plain ones, until `binaryType` is set.
         strict_events: No `error` event if the peer goes without a Close, or never answers ours: the standard has
@@ -487,7 +532,9 @@ class WebSocket(EventTarget):
     Raises:
         SyntaxError: (`tightwire.SyntaxError`) The URL or a subprotocol is not well formed.
         TypeError, ValueError: Another argument is not legal; the text names it.
-        RuntimeError: `loop` runs elsewhere, or cannot watch descriptors.
+        InvalidProxy: (a `ValueError`) `proxy`, or what the environment names, is no URL of a proxy.
+        WrongLoop: (a `RuntimeError`) `loop` runs elsewhere.
+        RuntimeError: `loop` cannot watch descriptors.
 
     Whatever else goes wrong comes as `error` and `close` events.
     """
@@ -521,18 +568,19 @@ class WebSocket(EventTarget):
         auth: Auth | tuple[str, str] | None = None,
         cookies: CookieJar | Mapping[str, str] | None = None,
         max_redirects: int = 0,
-        tls: TLS | SSLContext | Literal[True] | None = None,
+        tls: TLS | SSLContext | bool | None = None,
         timeout: float | None = 10.0,
         close_timeout: float | None = 5.0,
         linger: float | None = 2.0,
         write_timeout: float | None = 30.0,
         heartbeat: tuple[float, float] | None = ...,
-        limits: tuple[int, int, int, int] | None = None,
+        limits: tuple[int, int, int, int, int] | None = None,
         compression: _Compression = None,
         proxy: str | tuple[str, TLS | SSLContext | None] | bool | None = None,
         local_address: tuple[str, int] | None = None,
         sock: socket.socket | None = None,
         block_bad_ports: bool = False,
+        serialize_connects: bool = False,
         binary: Literal["mirror", "bytes", "memoryview"] = "mirror",
         strict_events: bool = False,
         signal: AbortSignal | None = None,
@@ -549,7 +597,14 @@ class WebSocket(EventTarget):
         """The extensions in use; empty before the connection is open."""
     @property
     def stats(self) -> Stats:
-        """What compression came to so far; zeros without it. Stays after the connection is over."""
+        """Messages and bytes so far, both ways, and what compression came to. Stays after the connection
+        is over.
+        """
+    @property
+    def handshake(self) -> Handshake | None:
+        """What was answered in the opening handshake, on a server's socket what was asked; None before the
+        connection is open. If it never opens, `error.handshake` has the answer, if there was one.
+        """
     @property
     def latency(self) -> float | None:
         """Seconds that the last ping took that was answered, the heartbeat's or one of `ping`; None
@@ -578,6 +633,9 @@ class WebSocket(EventTarget):
     @property
     def remote_address(self) -> tuple[str, int] | None:
         """Address and port of the peer; None before the connection is open."""
+    @property
+    def local_address(self) -> tuple[str, int] | None:
+        """Our own address and port; None before the connection is open, and for a Unix socket."""
     def send(self, data: str | Buffer | IO[bytes], /, *, compress: bool | None = None) -> None:
         """Queues a message. What is sent in one handler, or in one turn of asyncio, leaves together.
 
@@ -588,7 +646,7 @@ class WebSocket(EventTarget):
             data: A `str` is sent as text, lone surrogates as U+FFFD; a bytes-like object, a `Blob` or the rest
                 of an open file as binary. A file is read as the peer takes it, in the thread of the loop, and what is
                 sent later waits for it; if it cannot be read, or changes, the connection fails with a
-                `NotReadableError`.
+                `NotReadableError`. Of what else has `read`, such as `io.BytesIO`, all that it gives is read now.
             compress: True compresses it even if that makes it larger, False never does. None: messages
                 from `Deflate.threshold` on are. Of effect where compression was agreed upon.
 
@@ -626,6 +684,8 @@ class WebSocket(EventTarget):
         """Reads again. Does nothing on a socket that is not paused."""
     def _hold(self, held: bool) -> None: ...
     def _drive(self, opening: bool = False) -> None: ...
+    @property
+    def _pending_handlers(self) -> int: ...
     def abort(self) -> None:
         """Ends the connection without a closing handshake; `error` and `close` (1006) follow."""
     def run(self) -> CloseEvent | None:
@@ -633,7 +693,8 @@ class WebSocket(EventTarget):
         event.
 
         Raises:
-            RuntimeError: In a handler, from another thread, or while asyncio drives the socket.
+            WrongLoop: (a `RuntimeError`) From another thread.
+            RuntimeError: In a handler, or while asyncio drives the socket.
         """
     def __await__(self) -> Generator[Any, None, Self]:
         """Waits until the connection is open: the socket itself.
@@ -666,7 +727,7 @@ class Server:
         file is on its way it waits for that.
 
         Raises:
-            RuntimeError: On another thread than the one that drives the server.
+            WrongLoop: (a `RuntimeError`) On another thread than the one that drives the server.
         """
     def set_tls(self, tls: TLS | SSLContext) -> None:
         """Another certificate, for instance since it was renewed. Any thread.
@@ -699,7 +760,7 @@ def serve(
     linger: float | None = 2.0,
     write_timeout: float | None = 30.0,
     heartbeat: tuple[float, float] | None = ...,
-    limits: tuple[int, int, int, int] | None = None,
+    limits: tuple[int, int, int, int, int] | None = None,
     compression: _Compression = None,
     binary: Literal["mirror", "bytes", "memoryview"] = "mirror",
     loop: BaseLoop | asyncio.AbstractEventLoop | None = None,

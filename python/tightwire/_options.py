@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from ._native import TLS
 
-__all__ = ["Deflate", "Heartbeat", "Limits", "Proxy", "Reconnect", "Stats"]
+__all__ = ["Deflate", "Handshake", "Heartbeat", "Limits", "Proxy", "Reconnect", "Stats"]
 
 
 class Deflate(NamedTuple):
@@ -45,8 +45,29 @@ class Heartbeat(NamedTuple):
     """How long to wait for any byte after it, before the peer counts as dead."""
 
 
+class Handshake(NamedTuple):
+    """What the peer sent in the opening handshake (RFC 6455 section 4), and what came of it.
+
+    Our own half is not kept: it may have a password in it.
+    """
+
+    status: int
+    """The status of the answer: 101 if it opened the connection."""
+    request_headers: list[tuple[str, str]] | None
+    """On a server's socket the fields that the client sent, in order; else None."""
+    response_headers: list[tuple[str, str]] | None
+    """On a client's socket the fields that the server answered, in order; else None."""
+    protocol: str
+    """The subprotocol that was agreed upon; may be empty."""
+    extensions: str
+    """The extensions that were agreed upon; may be empty."""
+
+
 class Stats(NamedTuple):
-    """What compression came to on one connection, in bytes. Other messages do not count."""
+    """What went over one connection so far.
+
+    Only the members `deflate_...` are about compression: they count the messages that went compressed.
+    """
 
     deflate_sent: int = 0
     """Payload of the messages that were sent compressed."""
@@ -56,6 +77,18 @@ class Stats(NamedTuple):
     """Payload of the messages that came compressed."""
     deflate_received_compressed: int = 0
     """The same payload on the wire."""
+    messages_sent: int = 0
+    """Messages that the system took for sending, or that wait for it."""
+    payload_sent: int = 0
+    """Payload of these messages in bytes, before compression."""
+    bytes_sent: int = 0
+    """Bytes that the system took: frames and the opening handshake, without TLS."""
+    messages_received: int = 0
+    """Messages that came in whole."""
+    payload_received: int = 0
+    """Payload of these messages in bytes, after decompression."""
+    bytes_received: int = 0
+    """Bytes that came in: frames and the opening handshake, without TLS."""
 
 
 class Proxy(NamedTuple):
@@ -95,3 +128,5 @@ class Limits(NamedTuple):
     """Largest HTTP head of the opening handshake."""
     max_fields: int = 100
     """Most header fields of the opening handshake."""
+    pending_handlers: int = 16
+    """Most `async def` handlers of a socket that may be unfinished: with more it reads nothing."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _native
+from ._options import Handshake
 
 if TYPE_CHECKING:
     from ssl import SSLError as _SSLError
@@ -36,8 +37,10 @@ __all__ = [
     "InvalidArgument",
     "InvalidHandshake",
     "InvalidHeader",
+    "InvalidProxy",
     "InvalidStateError",
     "InvalidStatus",
+    "InvalidURI",
     "InvalidUTF8",
     "InvalidUpgrade",
     "ListenError",
@@ -48,6 +51,7 @@ __all__ = [
     "ProtocolError",
     "ProxyError",
     "ProxyStatus",
+    "QuotaExceededError",
     "Response",
     "SecurityError",
     "SyntaxError",
@@ -55,6 +59,7 @@ __all__ = [
     "TimeoutError",
     "TooManyRedirects",
     "WebSocketError",
+    "WrongLoop",
 ]
 
 
@@ -97,6 +102,12 @@ class WebSocketError(Exception):
     there is none."""
     attempts: tuple[Attempt, ...] = ()
     """The addresses that were tried in vain, in that order, if no connection was made."""
+    _handshake: Handshake | None = None
+
+    @property
+    def handshake(self) -> Handshake | None:
+        """The server's answer, if it was one that does not open a WebSocket; else None."""
+        return self._handshake
 
 
 class DOMException(WebSocketError):
@@ -108,6 +119,11 @@ class DOMException(WebSocketError):
     def name(self) -> str:
         """The name that the standard gives it: that of the class."""
         return type(self).__name__
+
+    @property
+    def message(self) -> str:
+        """What is wrong, as `str` gives it."""
+        return str(self)
 
 
 class InvalidStateError(DOMException, RuntimeError):
@@ -126,6 +142,12 @@ class InvalidAccessError(DOMException, ValueError):
     """A close code that the application must not send."""
 
     code = 15
+
+
+class QuotaExceededError(DOMException):
+    """There is a limit to what may be held, and it was passed; see `BufferFull`."""
+
+    code = 22
 
 
 class AbortError(DOMException):
@@ -151,10 +173,24 @@ class InvalidArgument(WebSocketError, ValueError):
     code = 1
 
 
-class BufferFull(WebSocketError):
+class InvalidProxy(InvalidArgument):
+    """The URL of a proxy that is none, as argument or in the environment."""
+
+
+class WrongLoop(WebSocketError, RuntimeError):
+    """A loop that runs elsewhere, or a socket or server that another thread drives."""
+
+
+class BufferFull(QuotaExceededError):
     """A send found more than `limit` bytes queued; the socket was closed, as the standard says."""
 
+    phase = "app"
     code = 4
+
+    @property
+    def name(self) -> str:
+        """`QuotaExceededError`."""
+        return QuotaExceededError.__name__
 
     def __init__(self, buffered: int, limit: int) -> None:
         super().__init__(buffered, limit)
@@ -236,6 +272,11 @@ class SecurityError(InvalidStatus):
     """A redirect that is never followed: from `wss` to `ws`. `response` is that redirect."""
 
 
+class InvalidURI(InvalidStatus, ValueError):
+    """A redirect to what is no URL of a WebSocket. `response` is that redirect. The constructor's own URL
+    raises `SyntaxError`."""
+
+
 class ConnectionClosedError(WebSocketError, ConnectionError):
     """An open connection ended without a closing handshake."""
 
@@ -251,6 +292,20 @@ class ProtocolError(WebSocketError):
 class PayloadTooBig(ProtocolError):
     """The peer sent a message over `Limits.max_message`."""
 
+    _size: int | None = None
+    _limit: int | None = None
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the message, or how many at least if it came in parts; None for a compressed one, of which it
+        is not announced."""
+        return self._size
+
+    @property
+    def limit(self) -> int | None:
+        """`Limits.max_message`."""
+        return self._limit
+
 
 class InvalidUTF8(ProtocolError):
     """The peer sent text that is not UTF-8."""
@@ -263,6 +318,8 @@ class DecompressionError(ProtocolError):
 _BY_KIND: dict[str, type[WebSocketError]] = {
     "ambiguous_protocol": NegotiationError,
     "bad_deflate_answer": NegotiationError,
+    "bad_proxy": InvalidProxy,
+    "bad_redirect": InvalidURI,
     "http_version": InvalidUpgrade,
     "inflate": DecompressionError,
     "insecure_redirect": SecurityError,
@@ -323,6 +380,8 @@ def _from_core(
     response: tuple[int, str, list[tuple[str, str]], bytes] | None,
     attempts: list[tuple[str, str, int | None]],
     opened: bool,
+    size: int | None,
+    limit: int | None,
 ) -> WebSocketError:
     """The exception for an error of the core. `opened`: of a connection that was open before."""
     error = _class_for(code, phase, kind, opened, response is not None)(text)
@@ -334,4 +393,8 @@ def _from_core(
         error.__cause__ = OSError(errno, os.strerror(errno))
     if response is not None and isinstance(error, (InvalidStatus, ProxyStatus)):
         error.response = Response(*response)
+        if phase == "upgrade":
+            error._handshake = Handshake(error.response.status, None, error.response.headers, "", "")
+    if isinstance(error, PayloadTooBig):
+        error._size, error._limit = size, limit
     return error

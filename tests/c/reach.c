@@ -4,13 +4,14 @@
 struct end {
     int opened, closed;
     tw_error error;
-    char text[16], remote[64];
+    char text[16], remote[64], local[64];
 };
 
 static void on_open(tw_ws ws, void *user, const tw_open_ev *opened)
 {
     (void)opened;
     ((struct end *)user)->opened = 1;
+    OK(tw_get_str(ws, TW_STR_LOCAL, ((struct end *)user)->local, sizeof ((struct end *)user)->local, NULL));
     tw_send(ws, TW_TEXT, "hello", 5);
 }
 
@@ -93,8 +94,9 @@ static void ways(tw_loop loop, uint16_t port, const struct end *accepted)
     options.url = url;
     options.bind_address = "127.0.0.5";
     options.tcp_keepalive_ms = 60000;
-    CHECK(strcmp(run(loop, &options).text, "hello") == 0);
-    CHECK(strncmp(accepted->remote, "127.0.0.5:", 10) == 0);
+    end = run(loop, &options);
+    CHECK(strcmp(end.text, "hello") == 0);
+    CHECK(strncmp(end.local, "127.0.0.5:", 10) == 0 && strcmp(end.local, accepted->remote) == 0);
 
     memset(&options, 0, sizeof options);
     options.url = "ws+unix:/nobody/is/here.sock:/";

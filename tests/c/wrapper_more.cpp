@@ -106,6 +106,7 @@ static void requests_and_pieces() {
     later.send(big);
     until(loop, [&] { return kept.size() == 100000; });
     CHECK(kept.data()[99999] == 7 && ws.stats().messages_received == 1 && ws.tls().empty());
+    CHECK(ws.local() == later.remote() && ws.remote() == later.local());
     tw::buffer copy = kept;
     CHECK(copy.data() == kept.data());
     server.close(1000);

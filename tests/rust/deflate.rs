@@ -173,6 +173,7 @@ fn a_bomb_fails_with_the_option_in_its_text() {
         let error = server.log.closed().error.unwrap();
         assert_eq!((error.phase(), error.code()), (Phase::Protocol, ErrorCode::TooBig));
         assert!(error.to_string().contains("max_message"), "{error}");
+        assert_eq!((error.size(), error.limit()), (None, Some(1000)));
     }
 }
 

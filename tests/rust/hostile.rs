@@ -344,7 +344,8 @@ fn messages_and_fragments_over_the_limits_are_refused() {
     drop(peer);
     let error = server.log.failed();
     assert_eq!(error.code(), ErrorCode::TooBig, "{error}");
-    assert!(error.to_string().contains("max_message"), "{error}");
+    assert!(error.to_string().ends_with("1001 bytes over the limit of 1000 (option: max_message)"));
+    assert_eq!((error.size(), error.limit()), (Some(1_001), Some(1_000)));
     let mut peer = server.peer();
     for number in 0..6 {
         peer.send_part(if number == 0 { TEXT } else { CONTINUATION }, b"", false);

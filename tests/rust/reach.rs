@@ -148,6 +148,7 @@ fn the_local_address_can_be_chosen() {
     assert_eq!(converse(&world, bound), "hello");
     let remote = world.handle().remote(server.log.opened()).unwrap();
     assert_eq!(remote.remote_addr().unwrap().ip().to_string(), "127.0.0.9");
+    assert_eq!(remote.local_addr().unwrap().port(), server.port);
     let other = options(&server).bind_address("[::1]:0".parse().unwrap());
     let error = fails(&world, other).error.unwrap();
     assert!(error.to_string().contains("bind_address"), "{error}");

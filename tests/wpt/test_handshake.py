@@ -99,7 +99,7 @@ def test_connections_to_one_host_are_made_one_after_the_other(asyncio_page):
 
     def begin():
         for _ in range(2):
-            ws = close_on_open(asyncio_page.socket("/handshake_sleep"))
+            ws = close_on_open(asyncio_page.socket("/handshake_sleep", serialize_connects=True))
             ws.addEventListener("open", lambda event: opened.append(time.monotonic()))
 
     asyncio_page.play(begin)

@@ -46,6 +46,7 @@ pub struct ClientOptions {
     login: Option<String>,
     max_redirects: u32,
     blocks_bad_ports: bool,
+    serializes_connects: bool,
     reconnect: Option<Reconnect>,
     connect_to: Option<String>,
     socket: Option<Arc<OwnedFd>>,
@@ -93,6 +94,7 @@ impl ClientOptions {
             login: None,
             max_redirects: 0,
             blocks_bad_ports: false,
+            serializes_connects: false,
             reconnect: None,
             connect_to: None,
             socket: None,
@@ -150,6 +152,20 @@ impl ClientOptions {
     #[must_use]
     pub fn block_bad_ports(mut self, block: bool) -> Self {
         self.blocks_bad_ports = block;
+        self
+    }
+
+    /// Connects to one host one after the other (RFC 6455 section 4.1): waits while another connection of
+    /// the same loop, also with this option, is on its way to the same host and port, until that one
+    /// has opened or failed. Default: connections are made side by side.
+    ///
+    /// The host is the one in the URL, whatever its addresses, [`connect_to`](Self::connect_to) and a
+    /// proxy are. `open_timeout` goes on only while it is this connection's turn. A redirect to
+    /// another host waits for its turn there, and each attempt of a [`reconnect`](Self::reconnect)
+    /// anew.
+    #[must_use]
+    pub fn serialize_connects(mut self, serialize: bool) -> Self {
+        self.serializes_connects = serialize;
         self
     }
 

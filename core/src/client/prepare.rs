@@ -61,6 +61,8 @@ pub(crate) struct Prepared {
     pub(crate) tls: Option<TlsPlan>,
     /// What to do about an answer that is not 101.
     pub(crate) follow: Option<Box<Follow>>,
+    /// The host at which it takes turns with other connections.
+    pub(crate) gate: Option<Arc<str>>,
 }
 
 /// How to secure the connection.
@@ -102,7 +104,8 @@ impl ClientOptions {
         let socket_options = self.socket_options.clone();
         let tls = self.tls_plan()?;
         let follow = Follow::of(self);
-        Ok(Prepared { route, through, socket_options, handshake, request, tls, follow })
+        let gate = self.serializes_connects.then(|| self.target.place().into());
+        Ok(Prepared { route, through, socket_options, handshake, request, tls, follow, gate })
     }
 
     /// What is needed to do it again, if that is wanted.

@@ -36,6 +36,14 @@ pub struct Error {
     http: Option<Box<HttpReply>>,
     attempts: Box<[Attempt]>,
     kind: Cow<'static, str>,
+    excess: Option<Excess>,
+}
+
+/// What was over a limit.
+#[derive(Clone, Copy, Debug)]
+struct Excess {
+    size: Option<u64>,
+    limit: u64,
 }
 
 /// One address that a client tried in vain.
@@ -83,7 +91,8 @@ impl Error {
     pub(crate) fn new(phase: Phase, code: ErrorCode, cause: impl fmt::Display) -> Self {
         let text = format!("{phase}: {cause}").into();
         let kind = Cow::Borrowed(code.kind());
-        Self { phase, code, kind, text, os: None, http: None, attempts: Box::default() }
+        let (attempts, excess) = (Box::default(), None);
+        Self { phase, code, kind, text, os: None, http: None, attempts, excess }
     }
 
     /// The same error, of a more precise kind.
@@ -123,6 +132,16 @@ impl Error {
         Self { http, ..Self::new(Phase::Upgrade, ErrorCode::Handshake, cause).of_kind(kind) }
     }
 
+    /// The peer sent a message over `limit` bytes; its size where that is known.
+    pub(crate) fn over_limit(size: Option<u64>, limit: u64) -> Self {
+        let size_of = size.map(|size| format!(" of {size} bytes")).unwrap_or_default();
+        let cause = format!(
+            "the peer sent a message{size_of} over the limit of {limit} (option: max_message)"
+        );
+        let error = Self::new(Phase::Protocol, ErrorCode::TooBig, cause);
+        Self { excess: Some(Excess { size, limit }), ..error.of_kind("message_too_big") }
+    }
+
     /// An argument of the caller that is not legal; `cause` names it.
     pub(crate) fn argument(cause: impl fmt::Display) -> Self {
         Self::new(Phase::Argument, ErrorCode::InvalidArgument, cause)
@@ -151,6 +170,17 @@ impl Error {
     /// The addresses that were tried in vain, in that order, if no connection was made.
     pub fn attempts(&self) -> &[Attempt] {
         &self.attempts
+    }
+
+    /// The limit in bytes that a message of the peer was over (`max_message`).
+    pub fn limit(&self) -> Option<u64> {
+        self.excess.map(|excess| excess.limit)
+    }
+
+    /// How many bytes that message has, or at least if it came in parts; `None` if it was compressed, and
+    /// its size therefore not announced.
+    pub fn size(&self) -> Option<u64> {
+        self.excess?.size
     }
 
     /// What it is as a word that never changes, more precise than the code: `status`,

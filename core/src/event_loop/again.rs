@@ -78,7 +78,7 @@ impl Core {
     }
 
     /// The wait before an attempt is over.
-    pub(crate) fn dial_back(&self, link: &mut Link) {
+    pub(crate) fn dial_back(&mut self, link: &mut Link) {
         let Some(again) = &link.again else { return };
         let prepared = again.options.prepare();
         let timeout = link.endpoint.tuning.open_timeout;

@@ -11,6 +11,7 @@ use super::alarms::Alarms;
 use super::clock;
 use super::deadlines::Deadlines;
 use super::endpoint::Endpoint;
+use super::gates::Gates;
 use super::handler::{CloseEvent, Handler};
 use super::id::{ConnId, ServerId};
 use super::inbox::{Command, Inbox};
@@ -79,6 +80,8 @@ pub(crate) struct Core {
     pub(crate) log: Log,
     /// Names that were asked for so far; see [`Dial`](super::dial::Dial).
     pub(crate) lookups: Cell<u64>,
+    /// Clients that open one after the other.
+    pub(crate) gates: Gates,
 }
 
 /// Which places of handlers are taken, and by how many.

@@ -119,7 +119,7 @@ impl Core {
     }
 
     /// Leaves the stream, and makes the request of `follow` on a new one.
-    pub(crate) fn dial_anew(&self, link: &mut Link, follow: Box<Follow>) {
+    pub(crate) fn dial_anew(&mut self, link: &mut Link, follow: Box<Follow>) {
         match follow.options().prepare() {
             Ok(prepared) => {
                 self.leave_stream(link);
@@ -130,7 +130,7 @@ impl Core {
     }
 
     /// Sets out for where `prepared` leads.
-    pub(crate) fn dial(&self, link: &mut Link, prepared: Prepared) {
+    pub(crate) fn set_out(&self, link: &mut Link, prepared: Prepared) {
         let (mut dial, route) = Dial::new(prepared);
         dial.lookup = self.look_up(link.id, &route);
         link.phase = Phase::Resolving(Box::new(dial));

@@ -218,6 +218,9 @@ impl Dispatch<'_> {
             self.drained(link);
         }
         link.flags.dirty = false;
+        if link.flags.gated && link.has_arrived() {
+            self.core.leave_gate(link);
+        }
         self.take_buffers_back(&mut conn);
         if conn.link.flags.gone {
             return self.part(conn);

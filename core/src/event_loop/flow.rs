@@ -7,10 +7,12 @@ use super::handlers::Handlers;
 use super::link::{Connection, Greeting, Link, Phase};
 use super::log::record;
 use super::message::Message;
+use crate::error::Error;
 use crate::net::stream::{ReadOutcome, Stream};
 use crate::proto::deflate::SpareInflater;
 use crate::proto::receiver::{Event, Receiver};
 use crate::proto::session::{Failure, StreamAction};
+use crate::proto::violation::Violation;
 
 /// The loop's receive buffer; connections own receive memory only while something is incomplete.
 const INPUT: usize = 128 << 10;
@@ -258,7 +260,7 @@ impl Dispatch<'_> {
                     }
                 }
                 Err(violation) => {
-                    self.fail(link, Failure::Violation(violation));
+                    self.violated(rx, link, violation);
                     return rx.stop();
                 }
             }
@@ -279,7 +281,7 @@ impl Dispatch<'_> {
                 }
             }
             Err(violation) => {
-                self.fail(link, Failure::Violation(violation));
+                self.violated(rx, link, violation);
                 rx.stop();
             }
         }
@@ -298,6 +300,15 @@ impl Dispatch<'_> {
         if !done {
             self.panicked(link);
         }
+    }
+
+    /// The peer broke the protocol or a limit.
+    fn violated(&mut self, rx: &Receiver, link: &mut Link, violation: Violation) {
+        if violation == Violation::MessageTooBig {
+            let limit = link.endpoint.tuning.max_message;
+            link.told(Error::over_limit(rx.refused(), limit as u64));
+        }
+        self.fail(link, Failure::Violation(violation));
     }
 
     /// A callback of this connection panicked.

@@ -91,12 +91,16 @@ pub(crate) struct Flags {
     pub(crate) keepable: bool,
     /// The application wants that memory.
     pub(crate) keep: bool,
+    /// Its opening has its turn at a host, or waits for it.
+    pub(crate) gated: bool,
 }
 
 /// How far a connection is.
 pub(crate) enum Phase {
     /// It is lost and comes back after a while.
     Waiting,
+    /// Another connection to the same host is on its way, and has to arrive or fail before.
+    Queued(Box<super::gates::Queued>),
     /// Its name is being resolved.
     Resolving(Box<super::dial::Dial>),
     /// A TCP connection is being made.
@@ -332,6 +336,11 @@ impl Link {
         peer.map_or_else(|| self.shared.url().to_owned(), |peer| peer.to_string())
     }
 
+    /// Whether the opening is over, well or not, so that the next one may begin.
+    pub(crate) fn has_arrived(&self) -> bool {
+        self.flags.gone || matches!(self.phase, Phase::Open | Phase::Refusing)
+    }
+
     /// What `on_close` is to say; the first error counts.
     pub(crate) fn told(&mut self, error: Error) {
         self.error.get_or_insert_with(|| Box::new(error));
@@ -454,6 +463,11 @@ impl Link {
 
     pub(crate) fn remote_addr(&self) -> Option<SocketAddr> {
         let address: io::Result<SocketAddr> = self.stream.as_ref()?.peer_addr();
+        address.ok()
+    }
+
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
+        let address: io::Result<SocketAddr> = self.stream.as_ref()?.local_addr();
         address.ok()
     }
 }

@@ -17,6 +17,7 @@ mod dial;
 mod dispatch;
 mod endpoint;
 mod flow;
+mod gates;
 mod handler;
 mod handlers;
 mod id;
@@ -63,6 +64,7 @@ use self::core::{Core, Places};
 use self::deadlines::Deadlines;
 use self::dispatch::Dispatch;
 use self::flow::Buffers;
+use self::gates::Gates;
 use self::handlers::Handlers;
 use self::inbox::Inbox;
 use self::log::Log;
@@ -162,6 +164,7 @@ impl EventLoop {
             alarms: Alarms::new(),
             log: Log::default(),
             lookups: Cell::new(0),
+            gates: Gates::default(),
         };
         Ok(Self {
             core,

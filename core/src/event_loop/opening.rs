@@ -92,6 +92,7 @@ impl Dispatch<'_> {
             extensions: settled.extensions.into(),
             traffic,
             remote: link.remote_addr(),
+            local: link.local_addr(),
             tls: link.stream.as_ref().map(Stream::tls).unwrap_or_default().into(),
         });
         let extensions = settled.extensions;
@@ -116,7 +117,7 @@ impl Dispatch<'_> {
 
 impl Core {
     /// The server's answer does not open the connection; another request may follow it.
-    pub(crate) fn not_accepted(&self, link: &mut Link, error: HandshakeError) {
+    pub(crate) fn not_accepted(&mut self, link: &mut Link, error: HandshakeError) {
         let follow = match &mut link.phase {
             Phase::Greeting(greeting) => match &mut **greeting {
                 Greeting::Client { follow, .. } => follow.take(),

@@ -43,6 +43,7 @@ pub(crate) struct Facts {
     /// If permessage-deflate is among the extensions.
     pub(crate) traffic: Option<Arc<Traffic>>,
     pub(crate) remote: Option<SocketAddr>,
+    pub(crate) local: Option<SocketAddr>,
     /// Version and cipher suite; empty without TLS.
     pub(crate) tls: Box<str>,
 }
@@ -345,6 +346,11 @@ impl Remote {
     /// The peer's address, once the connection is open.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.shared.facts()?.remote
+    }
+
+    /// Our own address, once the connection is open; `None` for a Unix socket.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.shared.facts()?.local
     }
 }
 

@@ -192,6 +192,10 @@ impl Stream {
         self.socket().peer_addr()
     }
 
+    pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket().local_addr()
+    }
+
     /// Version and cipher suite of TLS, once its handshake is done; empty without TLS.
     pub(crate) fn tls(&self) -> String {
         match self {

@@ -44,6 +44,8 @@ pub struct Receiver {
     empty_fragments: u32,
     max_empty_fragments: u32,
     max_message: u64,
+    /// Bytes of the message that was over the limit, as far as it was announced.
+    refused: Option<u64>,
     /// The frame whose payload is under way.
     frame: Option<Frame>,
     utf8: Utf8,
@@ -88,6 +90,7 @@ impl Receiver {
             empty_fragments: 0,
             max_empty_fragments: tuning.max_empty_fragments,
             max_message: tuning.max_message as u64,
+            refused: None,
             frame: None,
             utf8: Utf8::default(),
             message: Assembly::default(),
@@ -106,6 +109,12 @@ impl Receiver {
     /// From now on messages come in chunks: [`Event::Chunk`] takes the place of [`Event::Message`].
     pub fn enable_chunks(&mut self) {
         self.progress = Some(Progress::default());
+    }
+
+    /// How long the message is that was over the limit, or how long at least if it comes in parts;
+    /// `None` for a compressed one, whose length nobody has said.
+    pub(crate) fn refused(&self) -> Option<u64> {
+        self.refused
     }
 
     /// One event from the front of `input`, and how many bytes were used up to its end.
@@ -172,7 +181,7 @@ impl Receiver {
             return Ok(None);
         }
         if header.len > self.max_message && !header.opcode.is_control() {
-            return Err(Violation::MessageTooBig);
+            return Ok(None);
         }
         let len = usize::try_from(header.len).ok();
         let Some(range) = len.and_then(|len| Some(size..size.checked_add(len)?)) else {
@@ -327,6 +336,7 @@ impl Receiver {
             let gone = self.progress.map_or(0, |progress| progress.gone);
             let total = header.len.checked_add(self.message.len() as u64 + gone);
             if total.is_none_or(|total| total > self.max_message) {
+                self.refused = total;
                 return Err(Violation::MessageTooBig);
             }
         }
