@@ -119,19 +119,19 @@ extern "C" {
 #define TW_LOOP_WAITER 1u
 
 /* Something stopped working. */
-#define TW_LOG_ERROR 1u
+#define TW_LOG_ERROR 1
 
 /* Something went wrong, and the loop goes on: a refused request, messages without an `on_message`. */
-#define TW_LOG_WARN 2u
+#define TW_LOG_WARN 2
 
 /* A server begins or ends. */
-#define TW_LOG_INFO 3u
+#define TW_LOG_INFO 3
 
 /* A connection begins or ends. */
-#define TW_LOG_DEBUG 4u
+#define TW_LOG_DEBUG 4
 
 /* Each message and control frame, without its payload. */
-#define TW_LOG_TRACE 5u
+#define TW_LOG_TRACE 5
 
 /* Compresses this message whatever its size and even if that makes it larger, where compression was
  * agreed upon (RFC 7692).
@@ -551,7 +551,7 @@ typedef struct tw_client_opts {
    * library has a descriptor of its own afterwards; close yours whenever you like, and do not read or
    * write it meanwhile.
    */
-  ptrdiff_t fd;
+  intptr_t fd;
   /* How to log in to the server: TW_AUTH_BASIC and its relatives, or 0. A header `Authorization`
    * comes before it, and both before user and password in the URL.
    */
@@ -699,7 +699,7 @@ typedef struct tw_server_opts {
    * a descriptor of its own afterwards; close yours whenever you like. The socket becomes
    * non-blocking.
    */
-  ptrdiff_t listen_fd;
+  intptr_t listen_fd;
 } tw_server_opts;
 
 /* A timer of a loop. */
@@ -970,7 +970,7 @@ TW_API tw_status tw_loop_start(tw_loop id);
  * TW_OK; TW_EHANDLE, TW_EFORKED; TW_EINVAL if `out` is NULL; TW_EREENTRANT if the first call for this
  * loop comes from a callback. Any thread.
  */
-TW_API tw_status tw_loop_fd(tw_loop id, ptrdiff_t *out);
+TW_API tw_status tw_loop_fd(tw_loop id, intptr_t *out);
 
 /* Has `function` called with `user` when tw_loop_poll with timeout 0 has work, once until that poll was
  * made: for hosts that can watch no descriptor but can be poked, by `uv_async_send`, `PostMessage`, a

@@ -12,7 +12,7 @@ use crate::current;
 use crate::edge;
 use crate::guard;
 use crate::home::Home;
-use crate::ids::{Kind, Names, Parts};
+use crate::ids::Names;
 use crate::options::{Settings, tw_loop_opts};
 use crate::process;
 use crate::registry::{self, Entered};

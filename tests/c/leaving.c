@@ -11,9 +11,9 @@
 static jmp_buf outside;
 static tw_loop loop, later_loop;
 static tw_ws last_ws;
-static const char *place; /* the callback that is left */
+static const char *place = ""; /* the callback that is left */
 static void (*leave)(void);
-static int calls;
+static int calls, orphaned; /* this is a child that was forked in a callback */
 
 static void jump(void)
 {
@@ -40,6 +40,7 @@ static void return_in_a_child(void)
         CHECK(waitpid(child, &status, 0) == child);
         _exit(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT ? 0 : 1);
     }
+    orphaned = 1;
 }
 
 static void here(const char *name)
@@ -55,14 +56,14 @@ static void on_open(tw_ws ws, void *user, const tw_open_ev *opened)
     (void)user, (void)opened;
     last_ws = ws;
     here("on_open");
-    OK(tw_send(ws, TW_TEXT, "x", 1));
+    CHECK_STATUS(orphaned ? TW_EFORKED : TW_OK, tw_send(ws, TW_TEXT, "x", 1));
 }
 
 static void on_message(tw_ws ws, void *user, const tw_msg *message)
 {
     (void)user, (void)message;
     here("on_message");
-    OK(tw_close(ws, 1000, NULL));
+    CHECK_STATUS(orphaned ? TW_EFORKED : TW_OK, tw_close(ws, 1000, NULL));
 }
 
 static void on_close(tw_ws ws, void *user, const tw_close_ev *closed)
@@ -205,9 +206,9 @@ static void dies(const char *callback, void (*how)(void), void (*way)(void (*)(v
     if (child == 0) {
         dup2(ends[1], STDERR_FILENO);
         setrlimit(RLIMIT_CORE, &none);
-        place = callback;
         leave = how;
         start();
+        place = callback;
         way(call);
         _exit(4);
     }
@@ -307,10 +308,10 @@ static void go_on(void (*how)(void), const char *callback)
 {
     double end = now_s() + 30 * slowness();
 
-    place = callback;
     leave = how;
     calls = 0;
     start();
+    place = callback;
     if (setjmp(outside) != 0) {
         /* Only the child comes here. */
         CHECK_STATUS(TW_EFORKED, tw_send(last_ws, TW_TEXT, "x", 1));

@@ -42,10 +42,14 @@ static void take(tw_ws ws, void *user, const tw_msg *message)
 /* Sends the next ticket if it is this one's turn; what is stored afterwards is seen by whoever sends next. */
 static int send_one(int me)
 {
-    int ticket = next_ticket;
     tw_status status;
+    int ticket;
 
-    if (turn != me || ticket >= tickets) {
+    if (turn != me) {
+        return 0;
+    }
+    ticket = next_ticket;
+    if (ticket >= tickets) {
         return 0;
     }
     do {
