@@ -81,7 +81,12 @@ mod tests {
 
     static LOG: Mutex<Vec<(i32, String)>> = Mutex::new(Vec::new());
 
-    unsafe extern "C-unwind" fn on_log(_: *mut c_void, level: i32, text: *const c_char, len: usize) {
+    unsafe extern "C-unwind" fn on_log(
+        _: *mut c_void,
+        level: i32,
+        text: *const c_char,
+        len: usize,
+    ) {
         // SAFETY: the library hands out so many bytes.
         let text = unsafe { std::slice::from_raw_parts(text.cast::<u8>(), len) };
         LOG.lock().unwrap().push((level, String::from_utf8_lossy(text).into_owned()));

@@ -9,9 +9,9 @@ use tightwire::{Deflate, DeflateMode, LogLevel, LogSink, LoopOptions, Tuning};
 
 use crate::bridge::User;
 use crate::callbacks::Text;
+use crate::current;
 use crate::edge::{self, SizedStruct};
 use crate::status::Failure;
-use crate::current;
 
 /// In the members of tw_tuning that end with `_ms`: no limit, and no pings for `ping_interval_ms`. Elsewhere it
 /// is a number like others.

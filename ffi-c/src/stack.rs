@@ -60,9 +60,8 @@ fn ask() -> (usize, usize) {
     }
     let (mut start, mut size) = (ptr::null_mut(), 0);
     // SAFETY: the attributes were filled above.
-    let found = unsafe {
-        libc::pthread_attr_getstack(attributes.as_ptr(), &raw mut start, &raw mut size)
-    };
+    let found =
+        unsafe { libc::pthread_attr_getstack(attributes.as_ptr(), &raw mut start, &raw mut size) };
     // SAFETY: as above, and nobody uses them any more.
     unsafe { libc::pthread_attr_destroy(attributes.as_mut_ptr()) };
     if found == 0 { (start as usize, start as usize + size) } else { (0, 0) }

@@ -48,7 +48,8 @@ pub const TW_ECONNECT: c_int = 21;
 pub const TW_EPROXY: c_int = 22;
 /// TLS failed.
 pub const TW_ETLS: c_int = 23;
-/// The certificate did not verify: name, trust, expiry, or none of the `pins` of tw_tls_opts.
+/// A certificate did not verify, the peer's here or ours there: name, trust, expiry, or none of the `pins` of
+/// tw_tls_opts.
 pub const TW_ECERT: c_int = 24;
 /// The opening handshake failed (RFC 6455 section 4); see `http_status` of `tw_close_ev`.
 pub const TW_EHANDSHAKE: c_int = 25;

@@ -6,7 +6,7 @@
 
 #define THREADS 4
 
-static int tickets = 4000;
+static int tickets = 500;
 static tw_loop loop;
 static tw_ws client;
 static _Atomic int opens, next_ticket, turn, received, closes, others;
@@ -188,7 +188,7 @@ int main(void)
     uint16_t port;
 
     if (slowness() > 1) {
-        tickets = 800;
+        tickets = 200;
     }
     loop = new_loop();
     OK(tw_loop_start(loop));

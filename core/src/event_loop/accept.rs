@@ -143,12 +143,7 @@ impl Core {
 
     /// Makes a connection of an accepted socket. One that cannot be watched is dropped: its client
     /// sees the end of the stream.
-    fn welcome(
-        &mut self,
-        endpoint: &Arc<Endpoint>,
-        socket: mio::net::TcpStream,
-        _: SocketAddr,
-    ) {
+    fn welcome(&mut self, endpoint: &Arc<Endpoint>, socket: mio::net::TcpStream, _: SocketAddr) {
         let Ok(shared) = self.new_shared(endpoint.tuning.max_send_buffer) else { return };
         let id = shared.id();
         let interest = Interest::READABLE | Interest::WRITABLE;

@@ -96,13 +96,7 @@ impl Race {
     }
 
     /// Starts the first address that does not fail at once.
-    fn start_next(
-        &mut self,
-        options: &SocketOptions,
-        poller: &Poller,
-        token: Token,
-        now: Instant,
-    ) {
+    fn start_next(&mut self, options: &SocketOptions, poller: &Poller, token: Token, now: Instant) {
         self.next_at = None;
         while let Some(addr) = self.waiting.pop_front() {
             let interest = Interest::READABLE | Interest::WRITABLE;

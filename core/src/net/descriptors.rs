@@ -57,7 +57,8 @@ impl Descriptors {
     /// All that are in the table. Takes no lock.
     pub(crate) fn list(&self) -> Vec<RawFd> {
         let mut found = Vec::new();
-        let pages = std::iter::successors(Some(&self.first), |page| page.next.get().map(Box::as_ref));
+        let pages =
+            std::iter::successors(Some(&self.first), |page| page.next.get().map(Box::as_ref));
         for (word, at) in pages.flat_map(|page| &page.words).zip(0..) {
             let bits = word.load(Ordering::Acquire);
             found.extend((0..64).filter(|bit| bits >> bit & 1 == 1).map(|bit| at * 64 + bit));
