@@ -243,7 +243,7 @@ impl Dispatch<'_> {
         let mut at = 0;
         loop {
             // Another thread may have paused the connection, or given it up, while the callback before ran.
-            self.core.catch_up(Some(link));
+            self.core.catch_up(Some(&mut *link));
             if link.flags.gone {
                 return;
             }
