@@ -32,7 +32,7 @@ TESTS_C    := $(filter-out $(TESTEE_SRC),$(call names,tests/c))
 # The libraries of other loops, and of the examples.
 HOSTS := gcc,g++,pkg-config,boost,pc:Qt5Core,pc:glib-2.0,pc:libuv,pc:ncursesw
 # Those of which valgrind shall see every byte.
-VALGRIND_C := arguments detach fork_inside inside misuse pieces races requests timers waiter
+VALGRIND_C := arguments detach forked handles inside leaving misuse order pieces races requests signals timers versions waiter
 PROGRAMS_C := $(foreach n,$(TESTS_C),target/c/static/$(n) target/c/shared/$(n))
 # C++ programs get a name of their own beside those in C: `hello.cpp` becomes `hello-cpp`.
 # One program in C and one in C++ for the scenarios of tests/interop/faults.

@@ -107,7 +107,7 @@ int main(int argc, char **argv)
     tw_loop loop;
     tw_ws ws;
     tw_error error;
-    ptrdiff_t fd;
+    intptr_t fd;
 
     options.url = argc > 1 ? argv[1] : "ws://127.0.0.1:9001/guest";
     if (tw_loop_new(NULL, &loop, &error) || tw_connect(loop, &options, &ws, &error)) {

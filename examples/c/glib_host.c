@@ -54,7 +54,7 @@ int main(int argc, char **argv)
     tw_events events = {.size = sizeof events, .on_message = on_message, .on_close = on_close};
     tw_client_opts options = {.size = sizeof options, .events = &events, .user = &app};
     tw_error error;
-    ptrdiff_t fd;
+    intptr_t fd;
 
     options.url = argc > 1 ? argv[1] : "ws://127.0.0.1:9001";
     if (tw_loop_new(NULL, &app.loop, &error) || tw_connect(app.loop, &options, &app.ws, &error)) {

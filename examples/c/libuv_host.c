@@ -48,7 +48,7 @@ int main(int argc, char **argv)
     tw_client_opts options = {.size = sizeof options, .events = &events};
     uv_loop_t *uv = uv_default_loop();
     tw_error error;
-    ptrdiff_t fd;
+    intptr_t fd;
 
     options.url = argc > 1 ? argv[1] : "ws://127.0.0.1:9001";
     if (tw_loop_new(NULL, &loop, &error) || tw_connect(loop, &options, &ws, &error)) {

@@ -53,7 +53,7 @@ int main(int argc, char **argv)
     tw_loop loop;
     tw_server server;
     tw_error error;
-    ptrdiff_t fd;
+    intptr_t fd;
     uint16_t port;
     int more = 1;
 

@@ -57,7 +57,7 @@ int main(int argc, char **argv)
     tw_loop loop;
     tw_ws ws;
     tw_error error;
-    ptrdiff_t watched;
+    intptr_t watched;
 
     memset(&events, 0, sizeof events);
     events.size = sizeof events;

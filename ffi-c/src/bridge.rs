@@ -14,7 +14,6 @@ use crate::buffers::{self, tw_buf};
 use crate::callbacks::{Text, flag, tw_events, tw_msg, tw_open_ev, tw_server};
 use crate::current::with_callback;
 use crate::endings::{Ending, tw_reconnect_ev, wait_ms};
-use crate::guard;
 use crate::headers::tw_headers;
 use crate::ids::Names;
 use crate::requests::{Asked, Own, RequestFn};
@@ -78,7 +77,7 @@ impl Bridge {
 
     #[inline]
     fn call(&self, name: &'static str, context: &mut Context<'_>, callback: impl FnOnce()) {
-        with_callback(&self.names, context, 0, || guard::callback(name, callback));
+        with_callback(&self.names, context, 0, name, callback);
     }
 
     /// The end of `id`, as `on_error` and `on_close` tell it.
@@ -87,9 +86,9 @@ impl Bridge {
         let ending = Ending::new(close);
         if let (Some(callback), Some(error), false) = (events.on_error, ending.error(), close.clean)
         {
-            with_callback(&self.names, context, id, || {
+            with_callback(&self.names, context, id, "on_error", || {
                 // SAFETY: a function of the application that takes these; the error outlives it.
-                guard::callback("on_error", || unsafe { callback(id, user, error) });
+                unsafe { callback(id, user, error) }
             });
         }
         if self.names.detached().contains(id) {
@@ -97,9 +96,9 @@ impl Bridge {
         }
         let Some(callback) = events.on_close else { return };
         let event = ending.event();
-        with_callback(&self.names, context, id, || {
+        with_callback(&self.names, context, id, "on_close", || {
             // SAFETY: a function of the application that takes these; the event outlives it.
-            guard::callback("on_close", || unsafe { callback(id, user, &raw const event) });
+            unsafe { callback(id, user, &raw const event) }
         });
     }
 

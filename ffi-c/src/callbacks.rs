@@ -81,9 +81,11 @@ pub struct tw_msg {
 ///
 /// For one connection: `on_open` at most once and before any message, and again only after an
 /// `on_reconnect`; `on_close` exactly once and last, unless tw_detach was called. Callbacks run only inside
-/// tw_loop_run, tw_loop_poll and tw_loop_free, or on the loop's own thread after tw_loop_start; never inside tw_send and the like, and never inside another callback.
-/// What they receive is borrowed and valid until they return. An exception that leaves a callback
-/// ends the process.
+/// tw_loop_run, tw_loop_poll and tw_loop_free, or on the loop's own thread after tw_loop_start; never inside
+/// tw_send and the like, and never inside another callback. What they receive is borrowed and valid until they
+/// return. What leaves a callback in another way ends the process with one line on standard error that names
+/// the callback: an exception, pthread_exit, longjmp (found by the thread's next call), and returning in a
+/// child that was forked inside it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct tw_events {

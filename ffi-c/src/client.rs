@@ -33,7 +33,7 @@ pub struct tw_client_opts {
     pub protocols: *const *const c_char,
     /// Header fields to add to the request, `Name: value` each; NULL-ended.
     pub headers: *const *const c_char,
-    /// An `Origin` to send, as browsers do.
+    /// An `Origin` to send, as browsers do (RFC 6455 section 10.2, RFC 6454 section 7). NULL: none.
     pub origin: *const c_char,
     /// Connect to this `host:port`, or to the Unix domain socket `unix:/path`, instead; name, certificate
     /// and `Host` stay those of the URL.
@@ -116,8 +116,9 @@ unsafe impl SizedStruct for tw_client_opts {
 ///
 /// TW_OK and the id in `out`, which may be sent to once it is open. Anything else means that nothing was
 /// started and nothing will be called: TW_EINVAL for an argument, which `error` names; TW_EUNSUPPORTED for
-/// an option that this library does not know; TW_EHANDLE, TW_EFORKED; TW_ESHUTDOWN while the loop is being
-/// freed. The id needs no freeing: it dies after its `on_close`.
+/// an option that this library does not know; TW_EHANDLE for a dead `loop`, `tls` or `proxy_tls`, TW_EFORKED;
+/// TW_EREENTRANT from `on_log` and the function of tw_loop_on_ready; TW_ESHUTDOWN while the loop is being
+/// freed; TW_ENOMEM with 16777216 connections. The id needs no freeing: it dies after its `on_close`.
 ///
 /// Any thread, any callback. While another thread drives the loop it waits for the end of that turn, so
 /// hold no lock that a callback takes; callbacks may come before this returns.
@@ -145,7 +146,7 @@ pub unsafe extern "C" fn tw_connect(
         Ok(unsafe { edge::store(out, ws) }?)
     };
     // SAFETY: the caller vouches for `error`.
-    unsafe { guard::reported(error, body) }
+    unsafe { guard::reported(id, error, body) }
 }
 
 /// # Safety

@@ -19,14 +19,15 @@ use crate::status::{TW_EHANDLE, TW_EINVAL, TW_EUTF8, tw_status};
 ///
 /// `code` is 0 for none, or any code that may be sent: 1000-1003, 1007-1014, 3000-4999 (RFC 6455
 /// section 7.4); `reason` is NULL or at most 123 bytes of UTF-8, and needs a code. TW_OK; TW_EINVAL for
-/// another code or reason; TW_EUTF8; TW_EHANDLE for a dead id. Any thread, any callback.
+/// another code or reason; TW_EUTF8 for a reason that is not UTF-8; TW_EHANDLE for a dead id, TW_EFORKED. Any
+/// thread, any callback.
 ///
 /// # Safety
 ///
 /// `reason` is NULL or NUL-ended.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tw_close(ws: tw_ws, code: c_int, reason: *const c_char) -> tw_status {
-    guard::status(|| {
+    guard::status(ws, || {
         // SAFETY: the caller vouches for `reason`.
         let reason = unsafe { edge::text(reason, "reason") }.map_err(|_| TW_EUTF8)?;
         let reason = reason.unwrap_or_default();
@@ -49,10 +50,10 @@ pub unsafe extern "C" fn tw_close(ws: tw_ws, code: c_int, reason: *const c_char)
 
 /// Ends the TCP connection without a closing handshake; `on_close` follows, later, with code 1006.
 ///
-/// TW_OK, or TW_EHANDLE for a dead id. Any thread, any callback.
+/// TW_OK; TW_EHANDLE for a dead id, TW_EFORKED. Any thread, any callback.
 #[unsafe(no_mangle)]
 pub extern "C" fn tw_abort(ws: tw_ws) -> tw_status {
-    guard::status(|| {
+    guard::status(ws, || {
         act(
             ws,
             |context, id| {
@@ -73,11 +74,11 @@ pub extern "C" fn tw_abort(ws: tw_ws) -> tw_status {
 /// this returns, `user` is yours. From another thread it waits for a callback that is running, so hold no
 /// lock that a callback of this loop takes: that would be a deadlock. Made for destructors.
 ///
-/// TW_OK; TW_EHANDLE for a dead id, of which nothing is called either; TW_EFORKED. Any thread, any
-/// callback, its own included.
+/// TW_OK; TW_EHANDLE for a dead id, of which nothing is called either, TW_EFORKED; TW_EREENTRANT from `on_log`
+/// and the function of tw_loop_on_ready. Any thread, any callback, its own included.
 #[unsafe(no_mangle)]
 pub extern "C" fn tw_detach(ws: tw_ws) -> tw_status {
-    guard::status(|| {
+    guard::status(ws, || {
         let parts = Parts::of(ws, Kind::Connection).ok_or(TW_EHANDLE)?;
         let inside = current::inside(parts.place, |Inside { names, context, ending }| {
             let id = names.connection_of(parts);
@@ -112,10 +113,10 @@ pub extern "C" fn tw_detach(ws: tw_ws) -> tw_status {
 /// wait in the network, and its silence is not judged. Called on the loop's thread, no `on_message` comes
 /// after it returns; from another thread at most the one that is running. tw_close resumes.
 ///
-/// TW_OK; TW_EHANDLE for a dead id. Any thread, any callback.
+/// TW_OK; TW_EHANDLE for a dead id, TW_EFORKED. Any thread, any callback.
 #[unsafe(no_mangle)]
 pub extern "C" fn tw_pause(ws: tw_ws) -> tw_status {
-    guard::status(|| {
+    guard::status(ws, || {
         act(
             ws,
             |context, id| {
@@ -134,10 +135,10 @@ pub extern "C" fn tw_pause(ws: tw_ws) -> tw_status {
 
 /// Reads again. Does nothing on a connection that is not paused.
 ///
-/// TW_OK; TW_EHANDLE for a dead id. Any thread, any callback.
+/// TW_OK; TW_EHANDLE for a dead id, TW_EFORKED. Any thread, any callback.
 #[unsafe(no_mangle)]
 pub extern "C" fn tw_resume(ws: tw_ws) -> tw_status {
-    guard::status(|| {
+    guard::status(ws, || {
         act(
             ws,
             |context, id| {
@@ -187,21 +188,22 @@ pub(crate) fn act(
     remotely(&home.handle().remote(id).ok_or(TW_EHANDLE)?)
 }
 
-/// Looks at a connection; `None` for a dead id.
+/// Looks at a connection.
 pub(crate) fn look<R>(
     ws: tw_ws,
     directly: impl FnOnce(&mut Context<'_>, ConnId) -> R,
     remotely: impl FnOnce(&Remote) -> R,
-) -> Option<R> {
-    let parts = Parts::of(ws, Kind::Connection)?;
+) -> Result<R, tw_status> {
+    let parts = Parts::of(ws, Kind::Connection).ok_or(TW_EHANDLE)?;
     if current::is_inside_of(parts.place) {
-        return current::inside(parts.place, |Inside { names, context, .. }| {
+        let seen = current::inside(parts.place, |Inside { names, context, .. }| {
             directly(context, names.connection_of(parts))
         });
+        return seen.ok_or(TW_EHANDLE);
     }
-    let home = registry::enter_of(parts).ok()?;
+    let home = registry::enter_of(parts)?;
     let id = home.names().connection_of(parts);
-    Some(remotely(&home.handle().remote(id)?))
+    Ok(remotely(&home.handle().remote(id).ok_or(TW_EHANDLE)?))
 }
 
 fn alive(context: &Context<'_>, id: ConnId) -> Result<(), tw_status> {

@@ -89,7 +89,7 @@ pub unsafe extern "C" fn tw_header_at(
     name: *mut tw_str,
     value: *mut tw_str,
 ) -> tw_status {
-    guard::status(|| {
+    guard::status(0, || {
         // SAFETY: NULL or valid, as the caller vouches.
         let headers = unsafe { headers.as_ref() }.ok_or(TW_EINVAL)?;
         let (own_name, own_value) = headers.headers.iter().nth(index).ok_or(TW_EINVAL)?;

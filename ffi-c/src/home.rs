@@ -7,9 +7,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockE
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tightwire::{EventLoop, LoopHandle};
+use tightwire::{EventLoop, LogLevel, LoopHandle};
 
-use crate::current;
+use crate::current::{self, Inside};
 use crate::ids::Names;
 use crate::process;
 use crate::status::{TW_EBUSY, TW_EHANDLE, TW_EINTERNAL, TW_EREENTRANT, TW_ESHUTDOWN, tw_status};
@@ -27,6 +27,8 @@ pub(crate) struct Home {
     driven: AtomicBool,
     /// `tw_loop_free` was called.
     ending: AtomicBool,
+    /// `tw_loop_free` was called in a forked child.
+    abandoned: AtomicBool,
     guests: Guests,
     own_thread: Mutex<Option<JoinHandle<()>>>,
     /// The grace that the loop's own thread is to end with.
@@ -73,6 +75,7 @@ impl Home {
             engine: Mutex::new(Some(event_loop)),
             driven: AtomicBool::new(false),
             ending: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
             guests: Guests::default(),
             own_thread: Mutex::new(None),
             grace: Mutex::new(None),
@@ -301,17 +304,29 @@ impl Home {
     }
 
     /// In a forked child: closes the descriptors and says nothing to anybody. False the second time.
+    ///
+    /// Nothing but their numbers is looked at, whatever the parent's threads were doing to the rest.
     pub(crate) fn abandon(&self) -> bool {
-        if self.ending.swap(true, Ordering::AcqRel) {
+        if self.abandoned.swap(true, Ordering::AcqRel) {
             return false;
         }
-        let event_loop = match self.engine.try_lock() {
-            Ok(mut engine) => engine.take(),
-            // A thread of the parent was inside, which will never leave here.
-            Err(_) => None,
-        };
-        drop(event_loop);
+        let waiting = self.waiter.as_ref().map(|waiter| waiter.descriptor());
+        for descriptor in self.handle.descriptors().into_iter().chain(waiting) {
+            // SAFETY: it is this process's copy of one of the loop's, and whoever owns it is never dropped
+            // here.
+            unsafe { libc::close(descriptor) };
+        }
         true
+    }
+
+    /// Records a panic of ours, as soon as the loop has time.
+    pub(crate) fn report(&self, text: String) {
+        let inside = current::inside(self.names.place(), |Inside { context, .. }| {
+            context.record(LogLevel::Error, &text);
+        });
+        if inside.is_none() {
+            self.handle.post(Box::new(move |context| context.record(LogLevel::Error, &text)));
+        }
     }
 }
 

@@ -45,10 +45,15 @@ impl Parts {
     #[inline]
     pub(crate) fn of(id: u64, kind: Kind) -> Option<Self> {
         (id >> KIND_SHIFT == kind as u64).then(|| Self {
-            place: usize::try_from((id >> LOOP_SHIFT) & (LOOPS as u64 - 1)).unwrap_or(0),
+            place: Self::place_of(id),
             generation: (id >> GENERATION_SHIFT) & GENERATION_MASK,
             slot: id & SLOT_MASK,
         })
+    }
+
+    /// The place of the loop that an id of any kind is of.
+    pub(crate) fn place_of(id: u64) -> usize {
+        usize::try_from((id >> LOOP_SHIFT) & (LOOPS as u64 - 1)).unwrap_or(0)
     }
 
     /// What a loop's id says of its generation.

@@ -6,7 +6,7 @@
 //! by locking it ([`home`]); else through the loop's inbox.
 //!
 //! Pointers of C become references and slices in [`edge`], panics become `TW_EINTERNAL` in
-//! [`guard`], and what leaves a callback by unwinding ends the process there.
+//! [`guard`], and what leaves a callback other than by returning ends the process.
 #![expect(non_camel_case_types, reason = "the names of the C ABI")]
 
 pub mod buffers;
@@ -35,4 +35,5 @@ mod ids;
 mod process;
 mod registry;
 mod signals;
+mod stack;
 mod waiter;

@@ -25,7 +25,8 @@ pub const TW_STR_TLS: c_int = 5;
 /// Our own address and port, for tw_get_str; empty before the connection is open, and for a Unix socket.
 pub const TW_STR_LOCAL: c_int = 6;
 
-/// The state as in browsers: 0 connecting, 1 open, 2 closing, 3 closed. A dead id is closed.
+/// The state as in browsers: 0 connecting, 1 open, 2 closing, 3 closed. A dead id is closed, and so is every
+/// connection of the parent in a forked child.
 ///
 /// Any thread, any callback.
 #[unsafe(no_mangle)]
@@ -37,7 +38,7 @@ pub extern "C" fn tw_ready_state(ws: tw_ws) -> c_int {
 }
 
 /// Payload bytes that were sent and not yet given to the system, without framing, as in browsers. Does
-/// not shrink while a callback runs. A dead id has none.
+/// not shrink while a callback runs. A dead id has none, nor has one of the parent in a forked child.
 ///
 /// Any thread, any callback.
 #[unsafe(no_mangle)]
@@ -52,7 +53,7 @@ pub extern "C" fn tw_buffered_amount(ws: tw_ws) -> u64 {
 ///
 /// TW_OK, also for NULL with capacity 0, which only asks for the length; TW_ETOOBIG if the buffer is too
 /// short, and nothing is copied; TW_EINVAL for another `which`, or NULL with a capacity; TW_EHANDLE for a
-/// dead id. Any thread, any callback, the connection's own `on_close` included.
+/// dead id, TW_EFORKED. Any thread, any callback, the connection's own `on_close` included.
 ///
 /// # Safety
 ///
@@ -65,7 +66,7 @@ pub unsafe extern "C" fn tw_get_str(
     capacity: usize,
     needed: *mut usize,
 ) -> tw_status {
-    guard::status(|| {
+    guard::status(ws, || {
         if buffer.is_null() && capacity > 0 {
             return Err(TW_EINVAL);
         }
@@ -84,7 +85,7 @@ pub unsafe extern "C" fn tw_get_str(
         };
         let found =
             look(ws, |context, id| context.remote(id).as_ref().map(text), |r| Some(text(r)));
-        let text = found.flatten().ok_or(TW_EHANDLE)??;
+        let text = found?.ok_or(TW_EHANDLE)??;
         let len = text.len() + 1;
         // SAFETY: the caller vouches for `needed`.
         unsafe { edge::store_if_wanted(needed, len) };
@@ -139,24 +140,24 @@ unsafe impl SizedStruct for tw_stats {
     const V1: usize = offset_of!(Self, latency_ns);
 }
 
-/// Fills `stats`, whose `size` is set, with counts of the connection. Members
-/// that this library does not know become zero.
+/// Fills `stats`, whose `size` is set, with counts of the connection. Members that this library does not
+/// know become zero.
 ///
-/// TW_OK; TW_EINVAL for NULL or a bad size; TW_EHANDLE for a dead id. Any thread, any callback, the
-/// connection's own `on_close` included.
+/// TW_OK; TW_EINVAL for NULL or a bad size; TW_EHANDLE for a dead id, TW_EFORKED. Any thread, any callback,
+/// the connection's own `on_close` included.
 ///
 /// # Safety
 ///
 /// `stats` is NULL or points at a structure that is as long as its size says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tw_get_stats(ws: tw_ws, stats: *mut tw_stats) -> tw_status {
-    guard::status(|| {
+    guard::status(ws, || {
         // SAFETY: the caller vouches for `stats`.
         let size = unsafe { edge::size_of_output(stats) }.map_err(|error| error.code())?;
         let counts = |remote: &Remote| (remote.deflate_stats(), remote.latency(), remote.stats());
         let found =
             look(ws, |context, id| context.remote(id).as_ref().map(counts), |r| Some(counts(r)));
-        let (found, latency, counts) = found.flatten().ok_or(TW_EHANDLE)?;
+        let (found, latency, counts) = found?.ok_or(TW_EHANDLE)?;
         let latency = latency.map_or(0, |latency| latency.as_nanos());
         let filled = tw_stats {
             size,

@@ -12,7 +12,7 @@ use crate::current;
 use crate::edge;
 use crate::guard;
 use crate::home::Home;
-use crate::ids::{Kind, Names, Parts};
+use crate::ids::Names;
 use crate::options::{Settings, tw_loop_opts};
 use crate::process;
 use crate::registry::{self, Entered};
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn tw_loop_new(
         Ok(unsafe { edge::store(out, id) }?)
     };
     // SAFETY: the caller vouches for `error`.
-    unsafe { guard::reported(error, body) }
+    unsafe { guard::reported(0, error, body) }
 }
 
 fn make(given: Settings) -> Result<tw_loop, Failure> {
@@ -77,10 +77,13 @@ fn start_waiting(id: tw_loop) -> Result<(), tw_status> {
     let wait = move || {
         // `tw_loop_free` joins this thread before the id dies.
         let Ok(home) = registry::enter(id) else { return };
-        // A panic of ours ends the thread; there is nobody to report it to.
-        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| home.wait()));
+        // A panic of ours ends the thread.
+        guard::status(id, || {
+            home.wait();
+            Ok(())
+        });
     };
-    let named = thread::Builder::new().name("tw-wait".to_owned());
+    let named = named("tw-wait");
     home.set_waiting_thread(signals::blocked(|| named.spawn(wait)).map_err(|_| TW_ENOMEM)?);
     Ok(())
 }
@@ -91,7 +94,7 @@ fn start_waiting(id: tw_loop) -> Result<(), tw_status> {
 /// TW_EREENTRANT from a callback. Any thread, one at a time.
 #[unsafe(no_mangle)]
 pub extern "C" fn tw_loop_run(id: tw_loop) -> tw_status {
-    guard::status(|| {
+    guard::status(id, || {
         let home = enter_to_drive(id)?;
         let _driver = home.take_wheel()?;
         home.run()
@@ -105,7 +108,7 @@ pub extern "C" fn tw_loop_run(id: tw_loop) -> tw_status {
 /// the loop, TW_EREENTRANT from a callback. Any thread, one at a time.
 #[unsafe(no_mangle)]
 pub extern "C" fn tw_loop_poll(id: tw_loop, timeout_ms: c_int) -> tw_status {
-    guard::status(|| {
+    guard::status(id, || {
         let home = enter_to_drive(id)?;
         let _driver = home.take_wheel()?;
         home.poll(u64::try_from(timeout_ms).ok().map(Duration::from_millis))
@@ -119,7 +122,7 @@ pub extern "C" fn tw_loop_poll(id: tw_loop, timeout_ms: c_int) -> tw_status {
 /// thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn tw_loop_start(id: tw_loop) -> tw_status {
-    guard::status(|| {
+    guard::status(id, || {
         let home = registry::enter(id)?;
         // The new thread takes the wheel over from here.
         let driver = home.take_wheel()?;
@@ -127,10 +130,13 @@ pub extern "C" fn tw_loop_start(id: tw_loop) -> tw_status {
             // `tw_loop_free` joins this thread before the id dies.
             let Ok(home) = registry::enter(id) else { return };
             let _driver = home.adopt_wheel();
-            // A panic of ours ends the thread; there is nobody to report it to.
-            let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| home.serve()));
+            // A panic of ours ends the thread.
+            guard::status(id, || {
+                home.serve();
+                Ok(())
+            });
         };
-        let named = thread::Builder::new().name("tw-loop".to_owned());
+        let named = named("tw-loop");
         let spawned = signals::blocked(|| named.spawn(serve)).map_err(|_| TW_ENOMEM)?;
         driver.hand_over();
         home.set_own_thread(spawned);
@@ -145,14 +151,15 @@ pub extern "C" fn tw_loop_start(id: tw_loop) -> tw_status {
 /// it. Ask for it before the first connection if you can.
 ///
 /// TW_OK; TW_EHANDLE, TW_EFORKED; TW_EINVAL if `out` is NULL; TW_EREENTRANT if the first call for this
-/// loop comes from a callback. Any thread.
+/// loop comes from a callback; TW_ESHUTDOWN while the loop is being freed. Any thread. While another thread
+/// drives the loop the first call waits for the end of that turn, so hold no lock that a callback takes.
 ///
 /// # Safety
 ///
 /// `out` is NULL or may be written to.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tw_loop_fd(id: tw_loop, out: *mut libc::intptr_t) -> tw_status {
-    guard::status(|| {
+    guard::status(id, || {
         if out.is_null() {
             return Err(TW_EINVAL);
         }
@@ -183,7 +190,7 @@ pub unsafe extern "C" fn tw_loop_on_ready(
     function: Option<unsafe extern "C-unwind" fn(user: *mut c_void)>,
     user: *mut c_void,
 ) -> tw_status {
-    guard::status(|| {
+    guard::status(id, || {
         let home = registry::enter(id)?;
         let waiter = home.waiter().ok_or(TW_ESTATE)?;
         let on_ready = function.map(|function| (function, User(user)));
@@ -197,13 +204,15 @@ pub unsafe extern "C" fn tw_loop_on_ready(
 /// Makes the tw_loop_run or tw_loop_poll that is in progress return after its turn, else the next
 /// one at once. Ends the loop's own thread. Connections stay as they are.
 ///
-/// TW_OK; TW_EHANDLE, TW_EFORKED. Any thread, any callback, and any signal handler: it takes no lock
-/// and allocates nothing.
+/// TW_OK; TW_EHANDLE, TW_EFORKED. Any thread, any callback, and any signal handler: it takes no lock,
+/// allocates nothing and leaves `errno` alone.
 #[unsafe(no_mangle)]
 pub extern "C" fn tw_loop_stop(id: tw_loop) -> tw_status {
-    guard::status(|| {
-        registry::enter(id)?.handle().stop();
-        Ok(())
+    guard::status(id, || {
+        signals::keeping_errno(|| {
+            registry::enter_from_a_signal(id)?.handle().stop();
+            Ok(())
+        })
     })
 }
 
@@ -212,21 +221,26 @@ pub extern "C" fn tw_loop_stop(id: tw_loop) -> tw_status {
 /// Callbacks run in here, or on the loop's own thread if it has one. Then the id is dead.
 ///
 /// TW_OK; TW_EHANDLE, also for a second call; TW_EBUSY while another thread is in tw_loop_run or
-/// tw_loop_poll; TW_EREENTRANT from a callback: use tw_loop_stop there. Any thread. In a forked child
-/// it closes the child's descriptors, sends nothing, and calls nothing.
+/// tw_loop_poll; TW_EREENTRANT from a callback: use tw_loop_stop there. Any thread.
+///
+/// In a forked child it closes the child's copies of the loop's descriptors, sends nothing and calls nothing,
+/// whatever threads of the parent were doing, and after a fork inside a callback, too; the memory of the loop
+/// stays. A descriptor that another thread was just opening or closing when the child was made may stay open.
 #[unsafe(no_mangle)]
 pub extern "C" fn tw_loop_free(id: tw_loop, grace_ms: u32) -> tw_status {
-    guard::status(|| {
+    guard::status(id, || {
+        let home = registry::enter_any_process(id)?;
         if current::is_inside() {
             return Err(TW_EREENTRANT);
         }
-        let home = registry::enter_any_process(id)?;
         if home.pid() == process::id() {
             home.end(Duration::from_millis(grace_ms.into()))?;
-        } else if !home.abandon() {
+            drop(home.retire());
+        } else if home.abandon() {
+            home.leave_behind();
+        } else {
             return Err(TW_EHANDLE);
         }
-        drop(home.retire());
         Ok(())
     })
 }
@@ -247,26 +261,28 @@ pub unsafe extern "C" fn tw_post(
     function: Option<unsafe extern "C-unwind" fn(user: *mut c_void)>,
     user: *mut c_void,
 ) -> tw_status {
-    guard::status(|| {
+    guard::status(id, || {
         let function = function.ok_or(TW_EINVAL)?;
         let home = registry::enter(id)?;
         let (names, user) = (std::sync::Arc::clone(home.names()), User(user));
         let posted = home.handle().post(Box::new(move |context| {
             let user = user;
-            current::with_callback(&names, context, 0, || {
+            current::with_callback(&names, context, 0, "tw_post", || {
                 // SAFETY: a function of the application, given for this.
-                guard::callback("tw_post", || unsafe { function(user.0) });
+                unsafe { function(user.0) }
             });
         }));
         if posted { Ok(()) } else { Err(crate::status::TW_ESHUTDOWN) }
     })
 }
 
+/// A thread to be, with the stack that Rust would give it without asking the environment.
+fn named(name: &str) -> thread::Builder {
+    thread::Builder::new().name(name.to_owned()).stack_size(2 << 20)
+}
+
 fn enter_to_drive(id: tw_loop) -> Result<Entered, tw_status> {
-    if current::is_inside() {
-        // A dead id is worth more than the place it is used in.
-        Parts::of(id, Kind::Loop).ok_or(TW_EHANDLE)?;
-        return Err(TW_EREENTRANT);
-    }
-    registry::enter(id)
+    let home = registry::enter(id)?;
+    // A dead id is worth more than the place it is used in.
+    if current::is_inside() { Err(TW_EREENTRANT) } else { Ok(home) }
 }

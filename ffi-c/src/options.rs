@@ -9,11 +9,12 @@ use tightwire::{Deflate, DeflateMode, LogLevel, LogSink, LoopOptions, Tuning};
 
 use crate::bridge::User;
 use crate::callbacks::Text;
+use crate::current;
 use crate::edge::{self, SizedStruct};
 use crate::status::Failure;
-use crate::{current, guard};
 
-/// Switches a time limit off.
+/// In the members of tw_tuning that end with `_ms`: no limit, and no pings for `ping_interval_ms`. Elsewhere it
+/// is a number like others.
 pub const TW_NEVER: u32 = 0xffff_ffff;
 
 /// No compression: clients do not offer it, servers do not accept it.
@@ -202,9 +203,11 @@ pub struct tw_loop_opts {
     /// TW_LOG_WARN if there is an `on_log`.
     pub log_level: i32,
     /// Takes records, one line of UTF-8 each, NUL-ended. It runs amid the loop's work, on the thread where
-    /// that is done, mostly the one that drives the loop; of tightwire it may call tw_post, tw_loop_stop and the calls on a connection that do not
-    /// wait, and others give TW_EREENTRANT. NULL: there are none; the library never writes to standard
-    /// output or standard error.
+    /// that is done, mostly the one that drives the loop; of tightwire it may call tw_post, tw_loop_stop and the
+    /// calls on a connection that do not wait, and others give TW_EREENTRANT. NULL: there are none. The library
+    /// itself never writes to standard output, and to standard error only the line that names a callback which
+    /// was left by an exception or a jump, before the process ends; beside that, a bug in it (TW_EINTERNAL) has
+    /// the runtime of Rust write a line there.
     pub on_log: Option<
         unsafe extern "C-unwind" fn(user: *mut c_void, level: i32, text: *const c_char, len: usize),
     >,
@@ -279,11 +282,9 @@ impl tw_loop_opts {
         let sink = move |level: LogLevel, text: &str| {
             let (user, text) = (&user, Text::new(text));
             let text = text.as_str();
-            current::aside(|| {
-                guard::callback("on_log", || {
-                    // SAFETY: a function of the application that takes these; the text outlives it.
-                    unsafe { function(user.0, level as i32, text.ptr, text.len) };
-                });
+            current::aside("on_log", || {
+                // SAFETY: a function of the application that takes these; the text outlives it.
+                unsafe { function(user.0, level as i32, text.ptr, text.len) }
             });
         };
         Ok(Some((level, Box::new(sink))))

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use crate::current;
 use crate::home::Home;
 use crate::ids::{self, GENERATION_MASK, Kind, LOOPS, Parts};
 use crate::process;
@@ -100,6 +101,12 @@ pub(crate) fn settle<E: From<tw_status>>(
 
 /// Enters the loop of this id.
 pub(crate) fn enter(id: u64) -> Result<Entered, tw_status> {
+    current::check();
+    enter_from_a_signal(id)
+}
+
+/// The same within a handler of a signal, which may have a stack of its own above a callback's.
+pub(crate) fn enter_from_a_signal(id: u64) -> Result<Entered, tw_status> {
     let entered = enter_any_process(id)?;
     entered.check_process()?;
     Ok(entered)
@@ -113,9 +120,18 @@ pub(crate) fn enter_any_process(id: u64) -> Result<Entered, tw_status> {
 
 /// Enters the loop that an object of another kind belongs to.
 pub(crate) fn enter_of(parts: Parts) -> Result<Entered, tw_status> {
+    current::check();
     let entered = enter_place(parts.place, None)?;
     entered.check_process()?;
     Ok(entered)
+}
+
+/// Has the loop that an object of any kind belongs to, if there is one, record a panic of ours.
+pub(crate) fn report(id: u64, text: String) {
+    let entered = enter_place(Parts::place_of(id), None);
+    if let Some(home) = entered.ok().filter(|home| home.check_process().is_ok()) {
+        home.report(text);
+    }
 }
 
 fn enter_place(index: usize, generation: Option<u64>) -> Result<Entered, tw_status> {
@@ -135,23 +151,38 @@ impl Entered {
 
     /// Makes the id dead, waits until no other call is inside, and returns the loop.
     ///
-    /// The caller is the only one to call this for this loop. In a forked child the threads that
-    /// were inside do not exist any more; there, `None` is returned instead of waiting for them.
-    pub(crate) fn retire(self) -> Option<Box<Home>> {
-        let forked = self.pid() != process::id();
+    /// The caller is the only one to call this for this loop.
+    pub(crate) fn retire(self) -> Box<Home> {
         let (place, home) = (self.place, self.home.cast_mut());
-        let index = self.names().place();
-        place.base.store(self.names().next_base(), Ordering::Relaxed);
-        place.word.fetch_sub(ALIVE, Ordering::AcqRel);
+        let index = self.kill();
         while place.word.load(Ordering::Acquire) & INSIDE > 1 {
-            if forked {
-                return None;
-            }
             thread::yield_now();
         }
         drop(self);
         free().used.push_back(index);
         // SAFETY: it came from `Box::into_raw`, the place is dead, and nobody is inside.
-        Some(unsafe { Box::from_raw(home) })
+        unsafe { Box::from_raw(home) }
+    }
+
+    /// Makes the id dead in a forked child, and lets the loop be: its memory is as the parent's threads left
+    /// it, with locks held and work half done, and what it owns is closed already. The place is lost if
+    /// threads were inside, which do not exist here, or if one was at the list of places.
+    pub(crate) fn leave_behind(self) {
+        let place = self.place;
+        let index = self.kill();
+        drop(self);
+        if place.word.load(Ordering::Acquire) & INSIDE > 0 {
+            return;
+        }
+        if let Ok(mut free) = FREE.try_lock() {
+            free.used.push_back(index);
+        }
+    }
+
+    /// Makes the id dead, and returns the place.
+    fn kill(&self) -> usize {
+        self.place.base.store(self.names().next_base(), Ordering::Relaxed);
+        self.place.word.fetch_sub(ALIVE, Ordering::AcqRel);
+        self.names().place()
     }
 }

@@ -132,9 +132,11 @@ impl Own {
 /// server's; NULL: the server's, with its `user`.
 ///
 /// TW_OK; TW_EINVAL for a protocol that the client did not offer or a header that cannot be sent, and then
-/// nothing was answered; TW_ESTATE if it was answered before, or never asked; TW_EHANDLE for a dead id, as
-/// when the client is gone, TW_EFORKED. Any thread, any callback. While another thread drives the loop it
-/// waits for the end of that turn, so hold no lock that a callback takes.
+/// nothing was answered, nor for bad `events` (TW_EINVAL, TW_EUNSUPPORTED); TW_ESTATE if it was answered
+/// before, or never asked; TW_EHANDLE for a dead id, as when the client is gone, TW_EFORKED; TW_EREENTRANT from
+/// `on_log` and the function of tw_loop_on_ready; TW_ESHUTDOWN while the loop is being freed. Any thread, any
+/// callback. While another thread drives the loop it waits for the end of that turn, so hold no lock that a
+/// callback takes.
 ///
 /// # Safety
 ///
@@ -147,7 +149,7 @@ pub unsafe extern "C" fn tw_accept(
     events: *const tw_events,
     user: *mut c_void,
 ) -> tw_status {
-    guard::status(|| {
+    guard::status(ws, || {
         let mut reply = Reply::accept();
         // SAFETY: the caller vouches for it.
         let protocol = unsafe { edge::text(protocol, "protocol") }.map_err(code)?;
@@ -174,9 +176,10 @@ pub unsafe extern "C" fn tw_accept(
 /// bytes, of the type text/plain unless `headers` say otherwise.
 ///
 /// TW_OK; TW_EINVAL for another status, a header that cannot be sent, or NULL with a length, TW_EUTF8 for a
-/// body that is not UTF-8, and then nothing was answered; TW_ESTATE if it was answered before, or never asked; TW_EHANDLE for a
-/// dead id, TW_EFORKED. Any thread, any callback. While another thread drives the loop it waits for the
-/// end of that turn, so hold no lock that a callback takes.
+/// body that is not UTF-8, and then nothing was answered; TW_ESTATE if it was answered before, or never
+/// asked; TW_EHANDLE for a dead id, TW_EFORKED; TW_EREENTRANT from `on_log` and the function of
+/// tw_loop_on_ready; TW_ESHUTDOWN while the loop is being freed. Any thread, any callback. While another
+/// thread drives the loop it waits for the end of that turn, so hold no lock that a callback takes.
 ///
 /// # Safety
 ///
@@ -189,7 +192,7 @@ pub unsafe extern "C" fn tw_reject(
     body: *const c_void,
     len: usize,
 ) -> tw_status {
-    guard::status(|| {
+    guard::status(ws, || {
         let status = u16::try_from(http_status).map_err(|_| TW_EINVAL)?;
         if !(300..=599).contains(&status) {
             return Err(TW_EINVAL);

@@ -30,9 +30,9 @@ pub const TW_DEFLATE: u32 = 0x20;
 ///
 /// TW_OK: the library has a copy of all of it. Anything else: nothing of it was taken. TW_EAGAIN when
 /// `max_buffered` payload bytes are queued: wait for `on_drain`; TW_ESTATE while connecting or closing,
-/// and for a part without a beginning; TW_EBUSY amid a message in parts; TW_EHANDLE for a dead id;
-/// TW_EUTF8 for text that is not UTF-8; TW_EINVAL for other flags, or NULL with a length. Any thread, any
-/// callback; a send that returned before another one began, on whatever threads, goes out first. No
+/// and for a part without a beginning; TW_EBUSY amid a message in parts; TW_EHANDLE for a dead id, TW_EFORKED;
+/// TW_EUTF8 for text that is not UTF-8; TW_EINVAL for other flags, or NULL with a length. There is no
+/// length that is too long by itself. Any thread, any callback; a send that returned before another one began, on whatever threads, goes out first. No
 /// callback runs inside.
 ///
 /// # Safety
@@ -45,7 +45,7 @@ pub unsafe extern "C" fn tw_send(
     data: *const c_void,
     len: usize,
 ) -> tw_status {
-    guard::status(|| {
+    guard::status(ws, || {
         // SAFETY: the caller vouches for `data`.
         let data = unsafe { edge::bytes(data, len) }?;
         send(ws, flags, data, None)
@@ -56,14 +56,14 @@ pub unsafe extern "C" fn tw_send(
 /// to the loop's thread. TW_OK takes one reference; anything else takes none. Do not write to the
 /// buffer before the last reference is yours.
 ///
-/// The same as for tw_send, and TW_EINVAL for NULL. Any thread, any callback.
+/// TW_OK and the rest as for tw_send, TW_EFORKED among them, and TW_EINVAL for NULL. Any thread, any callback.
 ///
 /// # Safety
 ///
 /// `buffer` is NULL or the caller has a reference.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tw_send_buf(ws: tw_ws, flags: u32, buffer: *mut tw_buf) -> tw_status {
-    guard::status(|| {
+    guard::status(ws, || {
         // SAFETY: the caller vouches for `buffer`.
         let own = unsafe { buffers::borrowed(buffer) }.ok_or(TW_EINVAL)?;
         send(ws, flags, (**own).as_ref(), Some(&own))?;
@@ -132,15 +132,15 @@ pub(crate) fn message(flags: u32, data: &[u8]) -> Result<Message<'_>, tw_status>
 /// Sends a ping with up to 125 bytes (RFC 6455 section 5.5.2); `on_pong` tells of the answer. Pings of
 /// the keep-alive (`ping_interval_ms`) need no call.
 ///
-/// TW_OK; TW_ETOOBIG over 125 bytes; TW_ESTATE unless the connection is open; TW_EHANDLE for a dead id;
-/// TW_EINVAL for NULL with a length. Any thread, any callback.
+/// TW_OK; TW_ETOOBIG over 125 bytes; TW_ESTATE unless the connection is open; TW_EHANDLE for a dead id,
+/// TW_EFORKED; TW_EINVAL for NULL with a length. Any thread, any callback.
 ///
 /// # Safety
 ///
 /// `data` points at `len` bytes, or `len` is 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tw_ping(ws: tw_ws, data: *const c_void, len: usize) -> tw_status {
-    guard::status(|| {
+    guard::status(ws, || {
         // SAFETY: the caller vouches for `data`.
         let data = unsafe { edge::bytes(data, len) }?;
         act(

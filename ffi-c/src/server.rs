@@ -86,8 +86,9 @@ unsafe impl SizedStruct for tw_server_opts {
 /// `on_open` brings.
 ///
 /// TW_OK and the id in `out`. TW_EINVAL for an argument, which `error` names; TW_ECONNECT if the address
-/// cannot be listened on; TW_EUNSUPPORTED for an option that this library does not know; TW_EHANDLE,
-/// TW_EFORKED; TW_ESHUTDOWN while the loop is being freed.
+/// cannot be listened on; TW_EUNSUPPORTED for an option that this library does not know; TW_EHANDLE for a dead
+/// `loop` or `tls`, TW_EFORKED; TW_EREENTRANT from `on_log` and the function of tw_loop_on_ready; TW_ESHUTDOWN
+/// while the loop is being freed; TW_ENOMEM with 16777216 servers.
 ///
 /// Any thread, any callback. While another thread drives the loop it waits for the end of that turn, so
 /// hold no lock that a callback takes; callbacks may come before this returns.
@@ -115,7 +116,7 @@ pub unsafe extern "C" fn tw_listen(
         Ok(unsafe { edge::store(out, server) }?)
     };
     // SAFETY: the caller vouches for `error`.
-    unsafe { guard::reported(error, body) }
+    unsafe { guard::reported(id, error, body) }
 }
 
 /// What is called, and with what.
@@ -218,7 +219,7 @@ fn listen(
 /// `out` is NULL or may be written to.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tw_server_port(server: tw_server, out: *mut u16) -> tw_status {
-    guard::status(|| {
+    guard::status(server, || {
         if out.is_null() {
             return Err(TW_EINVAL);
         }
@@ -236,10 +237,11 @@ pub unsafe extern "C" fn tw_server_port(server: tw_server, out: *mut u16) -> tw_
 /// their handshake, go on undisturbed. Other servers with the same configuration keep it.
 ///
 /// TW_OK; TW_EINVAL if `tls` has no certificate and key, or the server is one of `ws://`; TW_EHANDLE for
-/// a dead id of either, TW_EFORKED. Any thread, any callback; it waits for nobody.
+/// a dead id of either, TW_EFORKED; TW_EUNSUPPORTED from a library that is built without TLS. Any thread, any
+/// callback; it waits for nobody.
 #[unsafe(no_mangle)]
 pub extern "C" fn tw_server_set_tls(server: tw_server, tls: tw_tls) -> tw_status {
-    guard::status(|| {
+    guard::status(server, || {
         let parts = Parts::of(server, Kind::Server).ok_or(TW_EHANDLE)?;
         let home = registry::enter_of(parts)?;
         let id = home.names().server_of(parts);
@@ -249,11 +251,13 @@ pub extern "C" fn tw_server_set_tls(server: tw_server, tls: tw_tls) -> tw_status
 }
 
 /// Queues one message, as tw_send does, on every connection of a server that is open. Those with
-/// `max_buffered` payload bytes queued, or amid a message in parts, do not get it. `count`, unless it is NULL, receives how many do.
+/// `max_buffered` payload bytes queued, or amid a message in parts, do not get it. `count`, unless it is
+/// NULL, receives how many do.
 ///
-/// TW_OK; TW_EINVAL and TW_EUTF8 as for tw_send, and TW_EINVAL for a part of a message; TW_EHANDLE for a dead id, TW_EFORKED. Any
-/// thread, any callback. While another thread drives the loop it waits for the end of that turn, so hold
-/// no lock that a callback takes.
+/// TW_OK; TW_EINVAL and TW_EUTF8 as for tw_send, and TW_EINVAL for a part of a message; TW_EHANDLE for a dead
+/// id, TW_EFORKED; TW_EREENTRANT from `on_log` and the function of tw_loop_on_ready; TW_ESHUTDOWN while the
+/// loop is being freed. Any thread, any callback. While another thread drives the loop it waits for the end
+/// of that turn, so hold no lock that a callback takes.
 ///
 /// # Safety
 ///
@@ -266,7 +270,7 @@ pub unsafe extern "C" fn tw_broadcast(
     len: usize,
     count: *mut usize,
 ) -> tw_status {
-    guard::status(|| {
+    guard::status(server, || {
         // SAFETY: the caller vouches for `data`.
         let message = message(flags, unsafe { edge::bytes(data, len) }?)?;
         let parts = Parts::of(server, Kind::Server).ok_or(TW_EHANDLE)?;
@@ -296,11 +300,12 @@ pub unsafe extern "C" fn tw_broadcast(
 /// 503, and what is left after `grace_ms` is aborted; each gets its `on_close`. Nothing is called for the
 /// server itself, and its id is dead. Returns at once.
 ///
-/// TW_OK; TW_EHANDLE for a dead id, TW_EFORKED. Any thread, any callback. While another thread drives the loop
-/// the socket is closed by that thread, soon.
+/// TW_OK; TW_EHANDLE for a dead id, TW_EFORKED. Any thread, any callback. While another thread drives the loop,
+/// and from `on_log` and the function of tw_loop_on_ready, the socket is closed by the thread that drives it,
+/// soon.
 #[unsafe(no_mangle)]
 pub extern "C" fn tw_server_close(server: tw_server, grace_ms: u32) -> tw_status {
-    guard::status(|| {
+    guard::status(server, || {
         let parts = Parts::of(server, Kind::Server).ok_or(TW_EHANDLE)?;
         let home = registry::enter_of(parts)?;
         let id = home.names().server_of(parts);

@@ -1,7 +1,19 @@
-//! Threads of ours take no signals: those are the host's.
+//! Signals are the host's: threads of ours take none, and what handlers may call leaves no trace.
 
 use std::mem::MaybeUninit;
 use std::ptr;
+
+/// Calls `act` and leaves `errno` as it was, which is what the code sees that a signal interrupted.
+pub(crate) fn keeping_errno<R>(act: impl FnOnce() -> R) -> R {
+    // SAFETY: takes nothing, and the address is this thread's for as long as it lives.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: as above.
+    let before = unsafe { errno.read() };
+    let result = act();
+    // SAFETY: as above.
+    unsafe { errno.write(before) };
+    result
+}
 
 /// Calls `act` with all signals blocked on this thread, so that a thread it starts blocks them too.
 pub(crate) fn blocked<R>(act: impl FnOnce() -> R) -> R {

@@ -19,9 +19,10 @@ pub const TW_EHANDLE: c_int = 2;
 pub const TW_ESTATE: c_int = 3;
 /// `max_buffered` payload bytes are queued: the message was not taken; wait for `on_drain`.
 pub const TW_EAGAIN: c_int = 4;
-/// Another thread drives the loop.
+/// Another thread drives the loop, or, for a whole message, one in parts is not finished.
 pub const TW_EBUSY: c_int = 5;
-/// Driving or freeing a loop from inside a callback.
+/// Driving or freeing a loop from inside a callback, or a call that would wait for one from `on_log` or the
+/// function of tw_loop_on_ready.
 pub const TW_EREENTRANT: c_int = 6;
 /// Too long for its place, or over a limit.
 pub const TW_ETOOBIG: c_int = 7;
@@ -29,11 +30,13 @@ pub const TW_ETOOBIG: c_int = 7;
 pub const TW_ENOMEM: c_int = 8;
 /// This library is built without it, or the structure is newer than the library.
 pub const TW_EUNSUPPORTED: c_int = 9;
-/// The loop belongs to the parent process.
+/// The loop, or what the id names of it, belongs to the parent process.
 pub const TW_EFORKED: c_int = 10;
-/// A bug in the library: a panic was caught.
+/// A bug in the library: a panic was caught. Any function that returns a status may give it; what the panic
+/// said goes to `on_log` of the loop (TW_LOG_ERROR).
 pub const TW_EINTERNAL: c_int = 11;
-/// A deadline passed.
+/// A deadline of tw_tuning passed: `open_timeout_ms`, `close_timeout_ms`, `write_timeout_ms`, or
+/// `ping_timeout_ms` after a ping. Only in errors of a connection.
 pub const TW_ETIMEDOUT: c_int = 12;
 /// The loop is being freed, or the application gave the connection up.
 pub const TW_ESHUTDOWN: c_int = 13;
@@ -45,15 +48,16 @@ pub const TW_ECONNECT: c_int = 21;
 pub const TW_EPROXY: c_int = 22;
 /// TLS failed.
 pub const TW_ETLS: c_int = 23;
-/// The certificate did not verify: name, trust or expiry.
+/// A certificate did not verify, the peer's here or ours there: name, trust, expiry, or none of the `pins` of
+/// tw_tls_opts.
 pub const TW_ECERT: c_int = 24;
-/// The opening handshake failed; see `http_status` of `tw_close_ev`.
+/// The opening handshake failed (RFC 6455 section 4); see `http_status` of `tw_close_ev`.
 pub const TW_EHANDSHAKE: c_int = 25;
-/// The peer broke the protocol.
+/// The peer broke the protocol of frames (RFC 6455 section 5) or of compression (RFC 7692 section 7).
 pub const TW_EPROTO: c_int = 26;
-/// Text that is not UTF-8.
+/// Text that is not UTF-8 (RFC 6455 section 8.1).
 pub const TW_EUTF8: c_int = 27;
-/// The stream ended without a closing handshake.
+/// The stream ended without a closing handshake (RFC 6455 section 7.1.5).
 pub const TW_ERESET: c_int = 28;
 
 /// The length of `tw_error.text`, which the header needs as a number.

@@ -24,8 +24,8 @@ pub type tw_timer = u64;
 ///
 /// TW_OK and the id in `out`, which may be NULL. The id of a timer that is not repeated dies with its
 /// call; all die with the loop, and then nothing is called. TW_EINVAL if `function` is NULL; TW_EHANDLE,
-/// TW_EFORKED; TW_ESHUTDOWN while the loop is being freed; TW_ENOMEM with 16777216 timers. Any thread, any
-/// callback. While another thread drives the loop it waits for the end of that turn, so hold no lock that
+/// TW_EFORKED; TW_EREENTRANT from `on_log` and the function of tw_loop_on_ready; TW_ESHUTDOWN while the loop is
+/// being freed; TW_ENOMEM with 16777216 timers. Any thread, any callback. While another thread drives the loop it waits for the end of that turn, so hold no lock that
 /// a callback takes.
 ///
 /// # Safety
@@ -41,7 +41,7 @@ pub unsafe extern "C" fn tw_timer_start(
     user: *mut c_void,
     out: *mut tw_timer,
 ) -> tw_status {
-    guard::status(|| {
+    guard::status(id, || {
         let function = function.ok_or(TW_EINVAL)?;
         let home = registry::enter(id)?;
         if home.is_ending() {
@@ -51,9 +51,9 @@ pub unsafe extern "C" fn tw_timer_start(
         let (names, user) = (Arc::clone(home.names()), User(user));
         let job = Box::new(move |context: &mut Context<'_>| {
             let user = &user;
-            current::with_callback(&names, context, 0, || {
+            current::with_callback(&names, context, 0, "tw_timer_start", || {
                 // SAFETY: a function of the application, given for this.
-                guard::callback("tw_timer_start", || unsafe { function(user.0) });
+                unsafe { function(user.0) }
             });
         });
         let after = Duration::from_millis(after_ms.into());
@@ -74,11 +74,12 @@ pub unsafe extern "C" fn tw_timer_start(
 /// Forgets a timer, also from within its own function. From the loop's thread its function is not called
 /// any more when this returns; from another thread neither, since a call that is running is waited for.
 ///
-/// TW_OK; TW_EHANDLE for a dead id, TW_EFORKED. Any thread, any callback; hold no lock that a callback
-/// takes.
+/// TW_OK; TW_EHANDLE for a dead id, TW_EFORKED; TW_EREENTRANT from `on_log` and the function of
+/// tw_loop_on_ready; TW_ESHUTDOWN while the loop is being freed. Any thread, any callback; hold no lock that a
+/// callback takes.
 #[unsafe(no_mangle)]
 pub extern "C" fn tw_timer_stop(timer: tw_timer) -> tw_status {
-    guard::status(|| {
+    guard::status(timer, || {
         let parts = Parts::of(timer, Kind::Timer).ok_or(TW_EHANDLE)?;
         let home = registry::enter_of(parts)?;
         let id: TimerId = home.names().timer_of(parts);

@@ -132,7 +132,7 @@ pub unsafe extern "C" fn tw_tls_new(
         Ok(unsafe { edge::store(out, id) }?)
     };
     // SAFETY: the caller vouches for `error`.
-    unsafe { guard::reported(error, body) }
+    unsafe { guard::reported(0, error, body) }
 }
 
 /// Forgets the id. Connections and servers that use the configuration keep it as long as they live.
@@ -140,5 +140,5 @@ pub unsafe extern "C" fn tw_tls_new(
 /// TW_OK, or TW_EHANDLE for a dead id. Any thread, any time.
 #[unsafe(no_mangle)]
 pub extern "C" fn tw_tls_free(tls: tw_tls) -> tw_status {
-    guard::status(|| store::forget(tls))
+    guard::status(0, || store::forget(tls))
 }

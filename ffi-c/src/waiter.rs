@@ -10,7 +10,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::bridge::User;
-use crate::{current, guard};
+use crate::current;
 
 /// A function of the application that tells its own loop to poll ours.
 pub(crate) type ReadyFn = unsafe extern "C-unwind" fn(user: *mut c_void);
@@ -40,9 +40,9 @@ enum Stage {
 
 /// Calls a function that may do no more than poke another loop.
 pub(crate) fn tell(function: ReadyFn, user: User) {
-    current::aside(|| {
+    current::aside("tw_loop_on_ready", || {
         // SAFETY: a function of the application, given for this.
-        guard::callback("tw_loop_on_ready", || unsafe { function(user.0) });
+        unsafe { function(user.0) }
     });
 }
 

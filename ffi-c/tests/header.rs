@@ -80,9 +80,9 @@ fn plain_comment(indent: &str, lines: &[&str]) -> String {
     }
 }
 
-/// Flags and times are unsigned in C too.
+/// Flags and times are unsigned in C too; statuses, levels and what else is stored in signed members is not.
 fn with_unsigned_constants(header: &str) -> String {
-    let signed = ["TW_E", "TW_OK", "TW_STR_"];
+    let signed = ["TW_E", "TW_OK", "TW_STR_", "TW_LOG_"];
     let mut made = String::new();
     for line in header.lines() {
         let constant = line.strip_prefix("#define ").and_then(|rest| rest.split_once(' '));
@@ -94,12 +94,18 @@ fn with_unsigned_constants(header: &str) -> String {
     made
 }
 
+/// cbindgen takes the type for a difference of pointers: both are `isize` here.
+fn with_handles(header: &str) -> String {
+    header.replace("ptrdiff_t", "intptr_t")
+}
+
 fn generate() -> String {
     let config = cbindgen::Config::from_file(package().join("cbindgen.toml")).unwrap();
     let bindings = cbindgen::Builder::new().with_crate(package()).with_config(config).generate();
     let mut made = Vec::new();
     bindings.unwrap().write(&mut made);
-    with_unsigned_constants(&with_plain_comments(&String::from_utf8(made).unwrap()))
+    let plain = with_plain_comments(&String::from_utf8(made).unwrap());
+    with_handles(&with_unsigned_constants(&plain))
 }
 
 fn run(command: &mut Command) -> String {

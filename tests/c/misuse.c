@@ -284,6 +284,52 @@ static void sending_without_end(void)
     OK(tw_server_close(server, 0));
 }
 
+static int warnings, records;
+
+static void count_warnings(void *user, int32_t level, const char *text, size_t len)
+{
+    (void)user;
+    CHECK(strlen(text) == len);
+    records++;
+    warnings += level == TW_LOG_WARN && strstr(text, "messages are dropped") != NULL;
+}
+
+static void send_twice(tw_ws ws, void *user, const tw_open_ev *event)
+{
+    (void)user, (void)event;
+    OK(tw_send(ws, TW_TEXT, "one", 3));
+    OK(tw_send(ws, TW_TEXT, "two", 3));
+    OK(tw_close(ws, 1000, NULL));
+}
+
+/* A server that hears nothing says so once, however many messages are lost on however many connections. */
+static void messages_without_a_callback(void)
+{
+    tw_loop_opts options = {.size = sizeof options, .on_log = count_warnings};
+    tw_events serving = no_events(), asking = no_events();
+    uint16_t port;
+    tw_loop logged;
+    int i;
+
+    OK(tw_loop_new(&options, &logged, NULL));
+    listen_on(logged, &serving, NULL, &port);
+    asking.on_open = send_twice;
+    asking.on_close = count_close;
+    finished = 0;
+    for (i = 0; i < 3; i++) {
+        double end = now_s() + 30 * slowness();
+
+        connect_to(logged, port, &asking, NULL);
+        while (finished <= i) {
+            CHECK(now_s() < end);
+            OK(tw_loop_poll(logged, 100));
+        }
+        CHECK(warnings == 1);
+    }
+    OK(tw_loop_free(logged, 0));
+    CHECK(warnings == 1 && records == 1);
+}
+
 static void after_the_loop_is_gone(void)
 {
     tw_events server_events = no_events(), events = no_events();
@@ -329,6 +375,7 @@ int main(void)
     ending_itself_in_a_callback();
     closing_others_in_a_callback();
     sending_without_end();
+    messages_without_a_callback();
     after_the_loop_is_gone();
     puts("ok");
     return 0;

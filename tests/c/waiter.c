@@ -109,7 +109,7 @@ static void watched(struct host *host)
 {
     tw_loop loop = waiting_loop();
     struct pollfd watched;
-    ptrdiff_t fd;
+    intptr_t fd;
 
     OK(tw_loop_fd(loop, &fd));
     watched.fd = (int)fd;

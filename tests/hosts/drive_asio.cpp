@@ -8,7 +8,7 @@
 extern "C" void drive(tw_loop loop, unsigned flags, const volatile int *done)
 {
     boost::asio::io_context context;
-    ptrdiff_t fd;
+    intptr_t fd;
 
     (void)flags;
     tw_loop_fd(loop, &fd);

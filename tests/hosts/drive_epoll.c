@@ -8,7 +8,7 @@ void drive(tw_loop loop, unsigned flags, const volatile int *done)
 {
     struct epoll_event event = {0}, ready;
     int epoll = epoll_create1(EPOLL_CLOEXEC);
-    ptrdiff_t fd;
+    intptr_t fd;
 
     (void)flags;
     tw_loop_fd(loop, &fd);

@@ -26,7 +26,7 @@ static gboolean ready(gint fd, GIOCondition condition, gpointer user)
 void drive(tw_loop loop, unsigned flags, const volatile int *done)
 {
     struct host host = {g_main_loop_new(NULL, FALSE), loop, done};
-    ptrdiff_t fd;
+    intptr_t fd;
     guint source;
 
     (void)flags;

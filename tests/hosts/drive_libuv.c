@@ -37,7 +37,7 @@ static void poke(void *user)
 
 void drive(tw_loop loop, unsigned flags, const volatile int *done)
 {
-    ptrdiff_t fd;
+    intptr_t fd;
     uv_loop_t uv;
 
     driven = loop;

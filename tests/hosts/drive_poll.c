@@ -6,7 +6,7 @@
 void drive(tw_loop loop, unsigned flags, const volatile int *done)
 {
     struct pollfd watched;
-    ptrdiff_t fd;
+    intptr_t fd;
 
     (void)flags;
     tw_loop_fd(loop, &fd);

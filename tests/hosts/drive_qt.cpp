@@ -10,7 +10,7 @@ extern "C" void drive(tw_loop loop, unsigned flags, const volatile int *done)
     int argc = 1;
     char name[] = "host", *argv[] = {name, nullptr};
     QCoreApplication application(argc, argv);
-    ptrdiff_t fd;
+    intptr_t fd;
 
     (void)flags;
     tw_loop_fd(loop, &fd);

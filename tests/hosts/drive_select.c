@@ -5,7 +5,7 @@
 
 void drive(tw_loop loop, unsigned flags, const volatile int *done)
 {
-    ptrdiff_t fd;
+    intptr_t fd;
 
     (void)flags;
     tw_loop_fd(loop, &fd);

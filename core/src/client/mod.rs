@@ -17,6 +17,7 @@ pub(crate) use self::prepare::{Prepared, Route, TlsPlan};
 use crate::auth::Auth;
 use crate::config::Tuning;
 use crate::error::Error;
+use crate::net::descriptors::Given;
 use crate::net::socket::SocketOptions;
 use crate::proxy::Proxy;
 use crate::reconnect::Reconnect;
@@ -49,7 +50,7 @@ pub struct ClientOptions {
     serializes_connects: bool,
     reconnect: Option<Reconnect>,
     connect_to: Option<String>,
-    socket: Option<Arc<OwnedFd>>,
+    socket: Option<Arc<Given>>,
     socket_options: SocketOptions,
     proxy: Option<Proxy>,
     tls_name: Option<String>,
@@ -190,7 +191,7 @@ impl ClientOptions {
     /// closed, and must not be read or written while it is open.
     #[must_use]
     pub fn socket(mut self, socket: impl Into<OwnedFd>) -> Self {
-        self.socket = Some(Arc::new(socket.into()));
+        self.socket = Some(Arc::new(Given::new(socket.into())));
         self
     }
 

@@ -1,6 +1,5 @@
 //! From options to what the loop dials: everything is checked, so that later nothing fails on an argument.
 
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,6 +7,7 @@ use super::{ClientOptions, Follow};
 use crate::config::Tuning;
 use crate::error::{Error, Phase};
 use crate::event_loop::Again;
+use crate::net::descriptors::Given;
 use crate::net::login::Credentials;
 use crate::net::ports::is_bad;
 use crate::net::proxy::{Destination, Tunnel};
@@ -44,7 +44,7 @@ pub(crate) enum Route {
     /// A name or an IP address.
     Host { host: String, port: u16 },
     /// A connected socket that the application made.
-    Socket(Arc<OwnedFd>),
+    Socket(Arc<Given>),
     /// A Unix domain socket.
     Unix(PathBuf),
     /// A port that is not to be reached.

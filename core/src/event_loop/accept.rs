@@ -15,6 +15,7 @@ use super::id::ServerId;
 use super::link::{Greeting, Phase};
 use super::log::record;
 use crate::error::{Error, ErrorCode, Phase as ErrorPhase};
+use crate::net::descriptors::Owned;
 use crate::net::listen::{AcceptBackoff, Batch, accept_batch};
 use crate::net::stream::Stream;
 use crate::proto::frame::Role;
@@ -29,7 +30,7 @@ const LISTENER: usize = 1 << (usize::BITS - 1);
 
 /// A listening socket.
 pub(crate) struct Listener {
-    socket: mio::net::TcpListener,
+    socket: Owned<mio::net::TcpListener>,
     pub(crate) addr: SocketAddr,
     endpoint: Arc<Endpoint>,
     backoff: AcceptBackoff,
@@ -60,7 +61,7 @@ impl Core {
     ) -> Result<ServerId, Error> {
         self.check_running()?;
         options.check()?;
-        let mut socket = options.socket()?;
+        let socket = options.socket()?;
         let fail = |what: &str, error: &std::io::Error| {
             Error::io(ErrorPhase::System, ErrorCode::Connect, what, error)
         };
@@ -69,12 +70,11 @@ impl Core {
             return Err(Error::new(ErrorPhase::System, ErrorCode::NoMemory, "too many listeners"));
         };
         let id = ServerId::new(slot, generation);
-        let interest = Interest::READABLE;
-        if let Err(error) = self.poll.registry().register(&mut socket, listener_token(id), interest)
-        {
+        let watched = self.poller.watch(socket, listener_token(id), Interest::READABLE);
+        let socket = watched.map_err(|error| {
             self.listeners.remove(slot, generation);
-            return Err(fail("cannot watch the listening socket", &error));
-        }
+            fail("cannot watch the listening socket", &error)
+        })?;
         let endpoint = Arc::new(Endpoint {
             index: self.join(handler),
             role: Role::Server,
@@ -100,7 +100,7 @@ impl Core {
         let Some(mut listener) = self.listeners.remove(id.slot(), id.generation()) else {
             return false;
         };
-        let _ = self.poll.registry().deregister(&mut listener.socket);
+        let _ = self.poller.registry().deregister(&mut *listener.socket);
         record!(self.log, Info, "{}: listening no more", listener.addr);
         self.closed_listeners.push(listener.endpoint.index);
         true
@@ -132,7 +132,7 @@ impl Core {
             }
             Batch::Broken(error) => {
                 record!(self.log, Error, "{}: stopped listening: {error}", listener.addr);
-                let _ = self.poll.registry().deregister(&mut listener.socket);
+                let _ = self.poller.registry().deregister(&mut *listener.socket);
                 self.closed_listeners.push(listener.endpoint.index);
                 self.listeners.remove(id.slot(), id.generation());
                 return;
@@ -143,18 +143,12 @@ impl Core {
 
     /// Makes a connection of an accepted socket. One that cannot be watched is dropped: its client
     /// sees the end of the stream.
-    fn welcome(
-        &mut self,
-        endpoint: &Arc<Endpoint>,
-        mut socket: mio::net::TcpStream,
-        _: SocketAddr,
-    ) {
+    fn welcome(&mut self, endpoint: &Arc<Endpoint>, socket: mio::net::TcpStream, _: SocketAddr) {
         let Ok(shared) = self.new_shared(endpoint.tuning.max_send_buffer) else { return };
         let id = shared.id();
         let interest = Interest::READABLE | Interest::WRITABLE;
-        let registered = self.poll.registry().register(&mut socket, token(id), interest);
-        let stream = wrap(socket, endpoint);
-        let (Ok(()), Some(stream)) = (registered, stream) else {
+        let watched = self.poller.watch(socket, token(id), interest);
+        let Some(stream) = watched.ok().and_then(|socket| wrap(socket, endpoint)) else {
             self.slots.remove(id.slot(), id.generation());
             return;
         };
@@ -200,7 +194,7 @@ impl Core {
 }
 
 #[cfg(feature = "tls")]
-fn wrap(socket: mio::net::TcpStream, endpoint: &Endpoint) -> Option<Stream> {
+fn wrap(socket: Owned<mio::net::TcpStream>, endpoint: &Endpoint) -> Option<Stream> {
     match endpoint.server.as_ref().and_then(|server| server.tls.as_ref()) {
         Some(tls) => Stream::tls_server(socket, tls).ok(),
         None => Some(Stream::Plain(socket)),
@@ -208,6 +202,6 @@ fn wrap(socket: mio::net::TcpStream, endpoint: &Endpoint) -> Option<Stream> {
 }
 
 #[cfg(not(feature = "tls"))]
-fn wrap(socket: mio::net::TcpStream, _: &Endpoint) -> Option<Stream> {
+fn wrap(socket: Owned<mio::net::TcpStream>, _: &Endpoint) -> Option<Stream> {
     Some(Stream::Plain(socket))
 }

@@ -70,7 +70,7 @@ impl Core {
         let link = &mut conn.link;
         self.leave_stream(link);
         if let Phase::Connecting(dial) = &mut link.phase {
-            dial.deregister(self.poll.registry());
+            dial.deregister(self.poller.registry());
         }
         conn.rx = Receiver::new(link.endpoint.role, &link.endpoint.tuning);
         link.begin_anew(again, until, self.now);

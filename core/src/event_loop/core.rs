@@ -19,6 +19,7 @@ use super::link::{Connection, Link, Phase};
 use super::log::{Log, LogLevel, record};
 use super::masks::MaskPool;
 use super::message::Message;
+use super::poller::Poller;
 use super::remote::Shared;
 use super::slots::Slots;
 use crate::error::{Error, ErrorCode, Phase as ErrorPhase};
@@ -49,7 +50,7 @@ pub(crate) struct Grave {
 
 /// See the module.
 pub(crate) struct Core {
-    pub(crate) poll: mio::Poll,
+    pub(crate) poller: Poller,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) slots: Slots<Box<Connection>>,
     pub(crate) listeners: Slots<Listener>,
@@ -471,10 +472,10 @@ impl Core {
         link.publish();
         if let Some(stream) = &mut link.stream {
             // Fails only for a socket that is not registered.
-            let _ = self.poll.registry().deregister(stream.source());
+            let _ = self.poller.registry().deregister(stream.source());
         }
         if let Phase::Connecting(dial) = &mut link.phase {
-            dial.deregister(self.poll.registry());
+            dial.deregister(self.poller.registry());
         }
         self.slots.remove(id.slot(), id.generation());
         self.inbox.leave(id);

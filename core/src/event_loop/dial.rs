@@ -16,6 +16,7 @@ use super::link::{Link, Phase};
 use super::race::{Race, Standing};
 use crate::client::{ClientOptions, Follow, Prepared, Route};
 use crate::error::{Attempt, Error, ErrorCode, Phase as ErrorPhase};
+use crate::net::descriptors::Owned;
 use crate::net::socket;
 use crate::net::stream::Stream;
 use crate::proto::frame::Role;
@@ -140,7 +141,7 @@ impl Core {
     pub(crate) fn leave_stream(&self, link: &mut Link) {
         if let Some(mut stream) = link.stream.take() {
             // Fails only for a socket that is not registered.
-            let _ = self.poll.registry().deregister(stream.source());
+            let _ = self.poller.registry().deregister(stream.source());
         }
         link.session.queue_mut().clear();
         let flags = &mut link.flags;
@@ -152,6 +153,9 @@ impl Core {
     fn look_up(&self, id: ConnId, route: &Route) -> u64 {
         let lookup = self.lookups.get() + 1;
         self.lookups.set(lookup);
+        if let Route::Socket(socket) = route {
+            socket.belongs_to(self.poller.descriptors());
+        }
         let inbox = Arc::clone(&self.inbox);
         let reply = move |addrs| {
             inbox.push(Command::Resolved { id, lookup, addrs });
@@ -202,14 +206,11 @@ impl Core {
             (Route::Blocked(port), _) => return link.fail(blocked(*port)),
             (Route::Unix(path), _) => socket::connect_unix(path),
             (Route::Socket(socket), _) => {
-                socket::adopt_connected(socket, &dial.prepared.socket_options)
+                socket::adopt_connected(&**socket, &dial.prepared.socket_options)
             }
         };
         let interest = Interest::READABLE | Interest::WRITABLE;
-        let made = made.and_then(|mut socket| {
-            self.poll.registry().register(&mut socket, token(link.id), interest)?;
-            Ok(socket)
-        });
+        let made = made.and_then(|socket| self.poller.watch(socket, token(link.id), interest));
         let place = dial.place();
         link.phase = Phase::Connecting(dial);
         match made {
@@ -223,10 +224,10 @@ impl Core {
 
     /// Looks after the addresses that race: upon an event, and when the next one may begin.
     pub(crate) fn race(&self, link: &mut Link) {
-        let (registry, token) = (self.poll.registry(), token(link.id));
+        let token = token(link.id);
         let Phase::Connecting(dial) = &mut link.phase else { return };
         let options = &dial.prepared.socket_options;
-        match dial.race.advance(options, registry, token, self.now) {
+        match dial.race.advance(options, &self.poller, token, self.now) {
             Standing::Running => {}
             Standing::Won(socket) => self.connected(link, socket),
             Standing::Lost => {
@@ -237,7 +238,7 @@ impl Core {
         }
     }
 
-    fn connected(&self, link: &mut Link, socket: TcpStream) {
+    fn connected(&self, link: &mut Link, socket: Owned<TcpStream>) {
         if let Phase::Connecting(dial) = std::mem::replace(&mut link.phase, Phase::Refusing) {
             self.reached(link, dial, Stream::Plain(socket));
         }

@@ -1,6 +1,7 @@
 //! The parts of a turn: which connections have something to do, and in what order.
 
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use mio::event::Event;
 
@@ -12,6 +13,7 @@ use super::handlers::Handlers;
 use super::id::ConnId;
 use super::inbox::Command;
 use super::link::{Connection, Link, Phase};
+use super::log::{panic_text, record};
 use crate::error::{Error, ErrorCode, Phase as ErrorPhase};
 use crate::proto::handshake::Refusal;
 
@@ -42,8 +44,11 @@ impl Dispatch<'_> {
                 Command::Post(job) => {
                     let mut context = Context::new(self.core, None);
                     // A panic of the job is its own affair: the loop goes on.
-                    let job = std::panic::AssertUnwindSafe(|| job(&mut context));
-                    let _ = std::panic::catch_unwind(job);
+                    let job = AssertUnwindSafe(|| job(&mut context));
+                    if let Err(panic) = catch_unwind(job) {
+                        let text = panic_text(&*panic);
+                        record!(self.core.log, Warn, "a posted function panicked: {text}");
+                    }
                 }
                 Command::Resolved { id, lookup, addrs } => {
                     self.core.with_link(None, id, |core, link| core.resolved(link, lookup, addrs));

@@ -67,6 +67,7 @@ impl Dispatch<'_> {
             self.frames(conn, &mut parked);
         }
         for _ in 0..self.budget {
+            self.core.catch_up(Some(&mut conn.link));
             if !conn.link.wants_bytes() {
                 return;
             }
@@ -242,7 +243,12 @@ impl Dispatch<'_> {
     fn frames(&mut self, conn: &mut Connection, input: &mut [u8]) {
         let Connection { rx, link } = conn;
         let mut at = 0;
-        while !link.flags.gone {
+        loop {
+            // Another thread may have paused the connection, or given it up, while the callback before ran.
+            self.core.catch_up(Some(&mut *link));
+            if link.flags.gone {
+                return;
+            }
             let Some(rest) = input.get_mut(at..) else { return };
             if link.flags.paused {
                 link.park(rest);

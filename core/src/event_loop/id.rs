@@ -7,7 +7,8 @@ const GENERATION_BITS: u32 = 26;
 
 /// Names a connection of one loop for ever: a dead id is an error, never another connection.
 ///
-/// An id repeats only after 2^26 connections went through the same slot.
+/// An id repeats only after 2^36 others: a slot has 2^26 generations, and after each at least 1,024 other
+/// slots are used before it is again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnId(u64);
 

@@ -6,13 +6,16 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::context::Context;
 use super::id::ConnId;
 use super::message::KeptMessage;
+use super::poller::Waker;
 use super::remote::{LoopHandle, Shared};
+use crate::net::descriptors::Descriptors;
 
 /// A function that another thread gives to the loop's thread.
 pub(crate) type Job = Box<dyn FnOnce(&mut Context<'_>) + Send>;
@@ -36,8 +39,9 @@ pub(crate) struct Inbox {
     /// Whether there are commands, for a look without the lock.
     pending: AtomicBool,
     stop: AtomicBool,
-    waker: mio::Waker,
+    waker: Waker,
     directory: Mutex<Vec<Option<Arc<Shared>>>>,
+    descriptors: Arc<Descriptors>,
 }
 
 struct State {
@@ -47,12 +51,13 @@ struct State {
 }
 
 impl Inbox {
-    pub(crate) fn new(waker: mio::Waker) -> Self {
+    pub(crate) fn new(waker: Waker, descriptors: Arc<Descriptors>) -> Self {
         Self {
             state: Mutex::new(State { commands: VecDeque::new(), parked: false, gone: false }),
             pending: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             waker,
+            descriptors,
             directory: Mutex::new(Vec::new()),
         }
     }
@@ -141,6 +146,11 @@ impl Inbox {
         if let Some(place) = lock(&self.directory).get_mut(id.slot()) {
             *place = None;
         }
+    }
+
+    /// The descriptors that the loop has open. Takes no lock.
+    pub(crate) fn descriptors(&self) -> Vec<RawFd> {
+        self.descriptors.list()
     }
 
     pub(crate) fn find(&self, id: ConnId) -> Option<Arc<Shared>> {

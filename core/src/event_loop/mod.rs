@@ -29,6 +29,7 @@ mod message;
 mod opening;
 mod outgoing;
 mod parts;
+mod poller;
 mod race;
 mod remote;
 mod reply;
@@ -69,6 +70,7 @@ use self::handlers::Handlers;
 use self::inbox::Inbox;
 use self::log::Log;
 use self::masks::MaskPool;
+use self::poller::{Poller, Waker};
 use self::slots::Slots;
 use self::timer::Timer;
 use crate::client::ClientOptions;
@@ -138,12 +140,13 @@ impl EventLoop {
         let fail = |error: io::Error| {
             Error::io(Phase::System, ErrorCode::NoMemory, "cannot make an event loop", &error)
         };
-        let poll = mio::Poll::new().map_err(fail)?;
-        let waker = mio::Waker::new(poll.registry(), WAKER).map_err(fail)?;
-        let timer = Timer::new(poll.registry(), TIMER).map_err(fail)?;
+        let poller = Poller::new().map_err(fail)?;
+        let waker = Waker::new(&poller, WAKER).map_err(fail)?;
+        let timer = Timer::new(&poller, TIMER).map_err(fail)?;
+        let descriptors = Arc::clone(poller.descriptors());
         let core = Core {
-            poll,
-            inbox: Arc::new(Inbox::new(waker)),
+            poller,
+            inbox: Arc::new(Inbox::new(waker, descriptors)),
             slots: Slots::new(),
             listeners: Slots::new(),
             deadlines: Deadlines::default(),
@@ -258,7 +261,7 @@ impl EventLoop {
         let pending = !self.core.inbox.park();
         let timeout = if pending || self.has_leftovers() { Some(Duration::ZERO) } else { timeout };
         let timeout = self.until_next_deadline(timeout);
-        if let Err(error) = self.core.poll.poll(&mut self.events, timeout) {
+        if let Err(error) = self.core.poller.wait(&mut self.events, timeout) {
             if error.kind() != io::ErrorKind::Interrupted {
                 return Err(Error::io(Phase::System, ErrorCode::Internal, "poll failed", &error));
             }
@@ -393,7 +396,7 @@ impl AsRawFd for EventLoop {
             // What is due already is not known to the descriptor: the first turn tells it.
             self.core.inbox.wake();
         }
-        self.core.poll.as_raw_fd()
+        self.core.poller.as_raw_fd()
     }
 }
 

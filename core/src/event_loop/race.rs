@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 
+use super::poller::Poller;
 use crate::error::Attempt;
+use crate::net::descriptors::Owned;
 use crate::net::socket::{self, SocketOptions};
 
 /// How long an attempt has before the next one begins beside it (RFC 8305 section 5).
@@ -20,7 +22,7 @@ const HEAD_START: Duration = Duration::from_millis(250);
 #[derive(Debug, Default)]
 pub(crate) struct Race {
     waiting: VecDeque<SocketAddr>,
-    running: Vec<(SocketAddr, TcpStream)>,
+    running: Vec<(SocketAddr, Owned<TcpStream>)>,
     failed: Vec<Attempt>,
     /// When the next address begins, unless all that run have failed before.
     next_at: Option<Instant>,
@@ -31,7 +33,7 @@ pub(crate) enum Standing {
     /// Ask again upon an event, or at the deadline.
     Running,
     /// This socket is connected and registered; the others are gone.
-    Won(TcpStream),
+    Won(Owned<TcpStream>),
     /// No address accepted the connection.
     Lost,
 }
@@ -46,7 +48,7 @@ impl Race {
     pub(crate) fn advance(
         &mut self,
         options: &SocketOptions,
-        registry: &Registry,
+        poller: &Poller,
         token: Token,
         now: Instant,
     ) -> Standing {
@@ -57,19 +59,19 @@ impl Race {
                 Ok(false) => at += 1,
                 Ok(true) => {
                     let (_, winner) = self.running.swap_remove(at);
-                    self.abandon(registry);
+                    self.abandon(poller.registry());
                     return Standing::Won(winner);
                 }
                 Err(error) => {
                     self.failed.push(Attempt::new(*addr, &error));
                     let (_, mut socket) = self.running.remove(at);
-                    let _ = registry.deregister(&mut socket);
+                    let _ = poller.registry().deregister(&mut *socket);
                     due = true;
                 }
             }
         }
         if due || self.running.is_empty() {
-            self.start_next(options, registry, token, now);
+            self.start_next(options, poller, token, now);
         }
         if self.running.is_empty() { Standing::Lost } else { Standing::Running }
     }
@@ -82,7 +84,7 @@ impl Race {
     /// Ends every attempt. A socket must not outlive its registration.
     pub(crate) fn abandon(&mut self, registry: &Registry) {
         for (_, mut socket) in self.running.drain(..) {
-            let _ = registry.deregister(&mut socket);
+            let _ = registry.deregister(&mut *socket);
         }
         self.waiting.clear();
         self.next_at = None;
@@ -94,20 +96,12 @@ impl Race {
     }
 
     /// Starts the first address that does not fail at once.
-    fn start_next(
-        &mut self,
-        options: &SocketOptions,
-        registry: &Registry,
-        token: Token,
-        now: Instant,
-    ) {
+    fn start_next(&mut self, options: &SocketOptions, poller: &Poller, token: Token, now: Instant) {
         self.next_at = None;
         while let Some(addr) = self.waiting.pop_front() {
-            let started = socket::connect(addr, options).and_then(|mut socket| {
-                let interest = Interest::READABLE | Interest::WRITABLE;
-                registry.register(&mut socket, token, interest)?;
-                Ok(socket)
-            });
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            let started = socket::connect(addr, options)
+                .and_then(|socket| poller.watch(socket, token, interest));
             match started {
                 Ok(socket) => {
                     self.running.push((addr, socket));
@@ -125,13 +119,13 @@ impl Race {
 mod tests {
     use std::net::TcpListener;
 
-    use mio::{Events, Poll};
+    use mio::Events;
 
     use super::*;
     use crate::event_loop::clock;
 
     struct Track {
-        poll: Poll,
+        poller: Poller,
         race: Race,
         now: Instant,
     }
@@ -139,12 +133,12 @@ mod tests {
     impl Track {
         fn new(addrs: &[SocketAddr]) -> Self {
             let race = Race::new(addrs.to_vec());
-            Self { poll: Poll::new().unwrap(), race, now: clock::now() }
+            Self { poller: Poller::new().unwrap(), race, now: clock::now() }
         }
 
         fn advance(&mut self) -> Standing {
             let options = SocketOptions::default();
-            self.race.advance(&options, self.poll.registry(), Token(7), self.now)
+            self.race.advance(&options, &self.poller, Token(7), self.now)
         }
 
         /// Waits for events until the race is decided, without letting time pass for it.
@@ -152,7 +146,7 @@ mod tests {
             loop {
                 match self.advance() {
                     Standing::Running => {
-                        self.poll.poll(&mut Events::with_capacity(8), None).unwrap();
+                        self.poller.wait(&mut Events::with_capacity(8), None).unwrap();
                     }
                     decided => return decided,
                 }

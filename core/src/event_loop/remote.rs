@@ -1,6 +1,7 @@
 //! Handles for other threads: to a loop and to one of its connections.
 
 use std::net::SocketAddr;
+use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
@@ -375,6 +376,13 @@ impl LoopHandle {
     /// the job is dropped then.
     pub fn post(&self, job: Box<dyn FnOnce(&mut Context<'_>) + Send>) -> bool {
         self.inbox.push(Command::Post(job))
+    }
+
+    /// The descriptors that the loop has open: of its poller, its sockets and what it waits by. Takes no
+    /// lock, so that a forked child may close its copies, whatever other threads did when it was made. One
+    /// that was being opened or closed at that moment may be missing.
+    pub fn descriptors(&self) -> Vec<RawFd> {
+        self.inbox.descriptors()
     }
 
     /// The connection of this id, unless it is gone.

@@ -1,11 +1,15 @@
 //! Slots with generations, and checkout: a value leaves its slot while callbacks run on it.
 //!
-//! A slot is free, reserved (its value is checked out) or filled. Freed slots are used again first
-//! in, first out, so that an id stays dead for as long as possible.
+//! A slot is free, reserved (its value is checked out) or filled. Freed slots are used again first in,
+//! first out, and only while more than [`RESTING`] are free, so that an id stays dead for as long as
+//! possible: with 2^26 generations at least 2^36 others come before it.
 
 use std::collections::VecDeque;
 
 use super::id::{MAX_SLOTS, next_generation};
+
+/// So many free slots are left alone: those that were freed last.
+const RESTING: usize = 1024;
 
 /// Values by slot and generation.
 #[derive(Debug)]
@@ -27,15 +31,14 @@ impl<T> Slots<T> {
         Self { entries: Vec::new(), free: VecDeque::new(), len: 0 }
     }
 
-    /// Reserves a slot, empty until `put`. `None` when all 2^24 are taken.
+    /// Reserves a slot, empty until `put`. `None` when all 2^24 are taken. Takes a free one when enough rest,
+    /// or when no other can be made.
     pub(crate) fn reserve(&mut self) -> Option<(usize, u32)> {
-        let slot = match self.free.pop_front() {
-            Some(slot) => slot as usize,
-            None if self.entries.len() < MAX_SLOTS => {
-                self.entries.push(Entry { generation: 0, reserved: false, value: None });
-                self.entries.len() - 1
-            }
-            None => return None,
+        let slot = if self.free.len() <= RESTING && self.entries.len() < MAX_SLOTS {
+            self.entries.push(Entry { generation: 0, reserved: false, value: None });
+            self.entries.len() - 1
+        } else {
+            self.free.pop_front()? as usize
         };
         let entry = self.entries.get_mut(slot)?;
         entry.generation = next_generation(entry.generation);
@@ -105,6 +108,17 @@ impl<T> Slots<T> {
 mod tests {
     use super::*;
 
+    /// Uses other slots until this one is used again.
+    fn come_back_to(slots: &mut Slots<i32>, slot: usize) -> (usize, u32) {
+        loop {
+            let (other, generation) = slots.reserve().unwrap();
+            if other == slot {
+                return (other, generation);
+            }
+            slots.remove(other, generation);
+        }
+    }
+
     #[test]
     fn checked_out_slots_stay_reserved() {
         let mut slots = Slots::new();
@@ -125,7 +139,7 @@ mod tests {
         slots.put(slot, generation, 7);
         assert_eq!(slots.remove(slot, generation), Some(7));
         assert_eq!(slots.len(), 0);
-        let (again, later) = slots.reserve().unwrap();
+        let (again, later) = come_back_to(&mut slots, slot);
         slots.put(again, later, 9);
         assert_eq!((again, slots.get(slot, generation)), (slot, None));
         assert_eq!(slots.remove(slot, generation), None);
@@ -135,11 +149,26 @@ mod tests {
     #[test]
     fn slots_are_used_again_first_in_first_out() {
         let mut slots = Slots::<u8>::new();
-        let names: Vec<_> = (0..3).map(|_| slots.reserve().unwrap()).collect();
-        for (slot, generation) in [names[1], names[0], names[2]] {
+        let mut names: Vec<_> = (0..RESTING + 3).map(|_| slots.reserve().unwrap()).collect();
+        names.swap(0, 1);
+        for (slot, generation) in names {
             slots.remove(slot, generation);
         }
         let order: Vec<_> = (0..3).map(|_| slots.reserve().unwrap().0).collect();
         assert_eq!(order, [1, 0, 2]);
+    }
+
+    #[test]
+    fn a_slot_rests_while_a_thousand_others_are_used() {
+        let mut slots = Slots::<u8>::new();
+        let (slot, generation) = slots.reserve().unwrap();
+        slots.remove(slot, generation);
+        for _ in 0..RESTING {
+            let (other, generation) = slots.reserve().unwrap();
+            assert_ne!(other, slot);
+            slots.remove(other, generation);
+        }
+        assert_eq!(slots.reserve(), Some((slot, generation + 1)));
+        assert_eq!(slots.entries.len(), RESTING + 1);
     }
 }

@@ -1,31 +1,31 @@
 //! The loop's next deadline inside its pollable descriptor, for hosts that only watch that.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use mio::unix::SourceFd;
-use mio::{Interest, Registry, Token};
+use mio::Token;
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
     timerfd_settime,
 };
 
 use super::clock;
+use super::poller::Poller;
+use crate::net::descriptors::Owned;
 
 /// A timerfd that makes the poller readable when a deadline comes.
 #[derive(Debug)]
 pub(crate) struct Timer {
-    fd: OwnedFd,
+    fd: Owned<OwnedFd>,
     armed: Option<Instant>,
 }
 
 impl Timer {
-    pub(crate) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
+    pub(crate) fn new(poller: &Poller, token: Token) -> io::Result<Self> {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
         let fd = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-        registry.register(&mut SourceFd(&fd.as_raw_fd()), token, Interest::READABLE)?;
-        Ok(Self { fd, armed: None })
+        Ok(Self { fd: poller.watch_fd(fd, token)?, armed: None })
     }
 
     /// Makes the timer expire at `deadline`, no system call if it does so already. An armed timer

@@ -3,6 +3,7 @@
 //! Nothing here knows the protocol or the event loop. Nothing waits: a socket that is not ready
 //! says so, and names are resolved on threads of their own. Time comes as an argument.
 
+pub(crate) mod descriptors;
 pub(crate) mod listen;
 pub(crate) mod login;
 pub(crate) mod ports;

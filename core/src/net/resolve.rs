@@ -16,6 +16,8 @@ use std::{io, mem, thread};
 
 const MAX_THREADS: usize = 4;
 const IDLE: Duration = Duration::from_secs(5);
+/// As threads of Rust have by default, which would ask the environment for another one.
+const STACK: usize = 2 << 20;
 
 /// What to do with the answer. It runs on a helper thread, or within [`Resolver::resolve`].
 pub(crate) type Reply = Box<dyn FnOnce(io::Result<Vec<SocketAddr>>) + Send>;
@@ -71,7 +73,7 @@ impl Resolver {
         let mut started = Ok(());
         (self.thread_start)(&mut || {
             let shared = Arc::clone(&self.shared);
-            let named = thread::Builder::new().name("tw-dns".to_owned());
+            let named = thread::Builder::new().name("tw-dns".to_owned()).stack_size(STACK);
             started = named.spawn(move || shared.serve()).map(drop);
         });
         started

@@ -9,6 +9,7 @@ use std::net::{Shutdown, SocketAddr};
 
 use mio::net::TcpStream;
 
+use super::descriptors::Owned;
 use super::socket;
 #[cfg(feature = "tls")]
 use super::{
@@ -21,7 +22,7 @@ use super::{
 /// A connected socket, plain or secured.
 pub(crate) enum Stream {
     /// What is sent is what goes over the wire.
-    Plain(TcpStream),
+    Plain(Owned<TcpStream>),
     /// TLS around it.
     #[cfg(feature = "tls")]
     Tls(Box<TlsStream>),
@@ -75,7 +76,7 @@ impl Stream {
 
     /// Begins TLS as server: awaits the client's first message.
     #[cfg(feature = "tls")]
-    pub(crate) fn tls_server(socket: TcpStream, tls: &ServerTls) -> Result<Self, TlsError> {
+    pub(crate) fn tls_server(socket: Owned<TcpStream>, tls: &ServerTls) -> Result<Self, TlsError> {
         let session = Session::server(tls)?;
         Ok(Self::Tls(Box::new(TlsStream::over_socket(socket, session))))
     }

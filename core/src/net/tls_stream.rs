@@ -4,6 +4,7 @@ use std::io;
 
 use mio::net::TcpStream;
 
+use super::descriptors::Owned;
 use super::stream::{ReadOutcome, Sent, StreamError, Written, receive_once};
 use super::tls_session::Session;
 
@@ -17,7 +18,7 @@ pub(crate) struct TlsStream {
 
 /// What carries the ciphertext.
 enum Below {
-    Socket(TcpStream),
+    Socket(Owned<TcpStream>),
     Tls(Box<Outer>),
 }
 
@@ -30,7 +31,7 @@ struct Outer {
 }
 
 impl TlsStream {
-    pub(super) fn over_socket(socket: TcpStream, session: Session) -> Self {
+    pub(super) fn over_socket(socket: Owned<TcpStream>, session: Session) -> Self {
         Self { below: Below::Socket(socket), session, blocked: false }
     }
 

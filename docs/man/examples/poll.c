@@ -20,7 +20,7 @@ static void on_close(tw_ws ws, void *user, const tw_close_ev *closed)
 /* example: tw_loop_fd tw_loop_poll */
 static void drive(tw_loop loop, int other_fd)
 {
-    ptrdiff_t fd;
+    intptr_t fd;
     struct pollfd watched[2];
 
     need(tw_loop_fd(loop, &fd)); /* once: it never changes */

@@ -5,7 +5,7 @@ use socket2::SockRef;
 use super::*;
 
 /// Two ends of a connection through the system, with small buffers if `small`.
-fn sockets(small: bool) -> (TcpStream, TcpStream) {
+fn sockets(small: bool) -> (Owned<TcpStream>, Owned<TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = StdStream::connect(listener.local_addr().unwrap()).unwrap();
     let (server, _) = listener.accept().unwrap();
@@ -15,7 +15,7 @@ fn sockets(small: bool) -> (TcpStream, TcpStream) {
             SockRef::from(socket).set_recv_buffer_size(16 << 10).unwrap();
         }
     }
-    (socket::adopt(client).unwrap(), socket::adopt(server).unwrap())
+    (socket::adopt(client).unwrap().into(), socket::adopt(server).unwrap().into())
 }
 
 fn noise(len: usize) -> Vec<u8> {
