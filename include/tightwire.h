@@ -1022,9 +1022,10 @@ TW_API tw_status tw_post(tw_loop id, void (*function)(void *user), void *user);
  * each, NULL-ended; or NULL. `events` are called for this connection, with `user`, instead of the
  * server's; NULL: the server's, with its `user`.
  *
- * TW_OK; TW_EINVAL for a protocol that the client did not offer or a header that cannot be sent, and then
- * nothing was answered; TW_ESTATE if it was answered before, or never asked; TW_EHANDLE for a dead id, as
- * when the client is gone, TW_EFORKED. Any thread, any callback. While another thread drives the loop it
+ * TW_OK; TW_EINVAL for a protocol that the client did not offer or a header that cannot be sent,
+ * TW_EUNSUPPORTED for a member of `events` that this library does not know, and then nothing was
+ * answered; TW_ESTATE if it was answered before, or never asked; TW_EHANDLE for a dead id, as when the
+ * client is gone, TW_EFORKED. Any thread, any callback. While another thread drives the loop it
  * waits for the end of that turn, so hold no lock that a callback takes.
  */
 TW_API
