@@ -374,7 +374,7 @@ static void waiting(tw_ws ws, tw_server server)
         break;
     case 4:
         CALL(ALIVE | BIT(TW_EINVAL) | BIT(TW_EUTF8) | BIT(TW_ESTATE), tw_reject, ws, one_in(4) ? (int)draw() : 400 + (int)below(4),
-             some_list(list), one_in(2) ? data : some_text(), one_in(2) ? 0 : len % 8);
+             some_list(list), data, one_in(2) ? 0 : len);
         break;
     case 5: CALL(ALIVE | BIT(TW_EINVAL) | BIT(TW_EUTF8), tw_broadcast, server, some_flags(), data, len, one_in(2) ? NULL : &count); break;
     default: if (one_in(3)) { CALL(ALIVE, tw_server_close, server, below(10)); } break;
@@ -630,7 +630,11 @@ static void *hammer(void *user)
         case 6: waiting(any_id(A_WS), any_id(A_SERVER)); break;
         case 7: if (one_in(20)) { configure_tls(); } break;
         case 8: CHECK(tw_strerror((int)draw()) != NULL && tw_version() != 0); break;
-        default: quick(any_id(A_WS)); break;
+        default:
+            for (unsigned more = below(8); more > 0; more--) {
+                quick(any_id(A_WS));
+            }
+            break;
         }
         sched_yield();
     }
