@@ -149,7 +149,7 @@ test-python: setup python-ext ## the Python binding's own tests
 test-hosts: setup $(OUT)/libtightwire.a $(OUT)/echo-server-c ## one program in every loop that a host may have, and the examples
 	@$(STEP) "build: examples" --need $(HOSTS) $(MAKE) examples-c
 	@$(STEP) "test: hosts" --need $(HOSTS) $(PY) -m pytest -q -n 2 tests/hosts
-test-sanitizers: setup ## the C and C++ tests with AddressSanitizer on both sides of the interface
+test-sanitizers: setup $(OUT)/echo-server-c ## the C and C++ tests with AddressSanitizer on both sides of the interface
 	@$(STEP) "test: C under AddressSanitizer" --need clang-asan tests/sanitizers/run
 valgrind: setup $(TESTEES_C) $(addprefix target/c/static/,$(VALGRIND_C)) ## C server, C client and the tests of misuse under valgrind
 	@$(STEP) "test: C under valgrind" --need valgrind,openssl $(PY) $(S)/valgrind.py

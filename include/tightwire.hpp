@@ -14,7 +14,8 @@
 // thread, no callback of it runs. A loop has to outlive its connections and servers, or be destroyed on its
 // thread while they are silent. send(), ping(), close(), abort() and the getters may be called from any thread.
 //
-// What fails throws tw::error, or is told through a std::error_code where one is given. With C++20
+// What fails throws tw::error. Each call that may throw it has a twin with a std::error_code, which gets the failure
+// instead; only memory that C++ itself asks for throws from there (std::bad_alloc). With C++20
 // tightwire_coroutine.hpp makes all of it awaitable.
 #ifndef TIGHTWIRE_HPP
 #define TIGHTWIRE_HPP
@@ -22,5 +23,6 @@
 #include "tightwire_connection.hpp"
 #include "tightwire_loop.hpp"
 #include "tightwire_server.hpp"
+#include "tightwire_websocket.hpp"
 
 #endif

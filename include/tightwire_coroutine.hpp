@@ -22,7 +22,10 @@
 #include <deque>
 #include <exception>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <utility>
 
 #include "tightwire.hpp"
@@ -33,6 +36,7 @@ inline namespace v1 {
 /// A coroutine that belongs to whoever holds this; destroying it destroys the coroutine, wherever it waits.
 class [[nodiscard]] task {
 public:
+    /// What the language asks for.
     struct promise_type {
         std::exception_ptr failed;
         task get_return_object() noexcept { return task(std::coroutine_handle<promise_type>::from_promise(*this)); }
@@ -52,6 +56,7 @@ public:
             handle_.destroy();
         }
     }
+    /// Whether the coroutine is over.
     bool done() const noexcept { return !handle_ || handle_.done(); }
     /// Throws what the coroutine threw, if it did and is over.
     void get() const {
@@ -69,10 +74,19 @@ private:
 class received {
 public:
     explicit received(const message &from) : bytes_(from.keep()), text_(from.is_text()) {}
+    /// Text, or else binary.
     bool is_text() const noexcept { return text_; }
+    /// The payload; no NUL follows.
     const char *data() const noexcept { return reinterpret_cast<const char *>(bytes_.data()); }
+    /// Its length in bytes.
     std::size_t size() const noexcept { return bytes_.size(); }
+    /// A copy of the payload.
     std::string text() const { return std::string(data(), size()); }
+    /// The payload without a copy, valid as long as this object.
+    std::string_view view() const noexcept { return std::string_view(data(), size()); }
+    /// The same as bytes.
+    std::span<const std::byte> span() const noexcept { return std::as_bytes(bytes_.span()); }
+    /// What holds it, to be kept or sent on.
     const buffer &bytes() const noexcept { return bytes_; }
 
 private:
@@ -89,6 +103,102 @@ public:
                         const std::vector<std::string> &protocols = std::vector<std::string>(),
                         tw_client_opts options = tw_client_opts(), std::size_t most = 16)
         : most_(most) {
+        listen();
+        ws_.connect(on, url, protocols, options);
+    }
+    /// The same with the failure as a value. open() and receive() of such a socket do not wait.
+    awaitable_websocket(loop &on, const std::string &url, std::error_code &failed,
+                        const std::vector<std::string> &protocols = std::vector<std::string>(),
+                        tw_client_opts options = tw_client_opts(), std::size_t most = 16)
+        : most_(most) {
+        listen();
+        ws_.connect(on, url, failed, protocols, options);
+        if (failed) {
+            closed_.emplace();
+            closed_->code = 1006;
+            closed_->error = failed.value();
+            closed_->error_text = failed.message();
+        }
+    }
+    awaitable_websocket(const awaitable_websocket &) = delete;
+    awaitable_websocket &operator=(const awaitable_websocket &) = delete;
+
+    /// Waits for the opening handshake; throws tw::error if it fails.
+    auto open() noexcept { return opening{*this, nullptr}; }
+    /// The same with the failure as a value, which has to live until then.
+    auto open(std::error_code &failed) noexcept { return opening{*this, &failed}; }
+    /// Waits for the next message; none when the connection is over. closed() says why.
+    auto receive() noexcept {
+        struct waiting {
+            awaitable_websocket &ws;
+            bool await_ready() const noexcept { return !ws.kept_.empty() || ws.closed_; }
+            void await_suspend(std::coroutine_handle<> handle) noexcept { ws.receiving_ = handle; }
+            std::optional<received> await_resume() const { return ws.take(); }
+        };
+        return waiting{*this};
+    }
+    /// Sends a text, and waits until there is room for it (TW_EAGAIN). Throws tw::error if the connection is not open.
+    auto send(text_view text) { return sending{*this, TW_TEXT, std::string(text.data(), text.size()), nullptr}; }
+    /// The same for bytes.
+    auto send(const void *data, std::size_t size) {
+        return sending{*this, TW_BINARY, std::string(static_cast<const char *>(data), size), nullptr};
+    }
+    auto send(bytes_view bytes) { return send(bytes.data(), bytes.size()); }
+    /// The same with the failure as a value, which has to live until then.
+    auto send(text_view text, std::error_code &failed) {
+        return sending{*this, TW_TEXT, std::string(text.data(), text.size()), &failed};
+    }
+    auto send(const void *data, std::size_t size, std::error_code &failed) {
+        return sending{*this, TW_BINARY, std::string(static_cast<const char *>(data), size), &failed};
+    }
+    auto send(bytes_view bytes, std::error_code &failed) { return send(bytes.data(), bytes.size(), failed); }
+    /// As connection::close.
+    void close(int code = 1000, const std::string &reason = std::string()) { ws_.close(code, reason); }
+    /// The same with the failure as a value.
+    void close(int code, const std::string &reason, std::error_code &failed) noexcept { ws_.close(code, reason, failed); }
+    /// How the connection ended, once it has.
+    const std::optional<close_event> &closed() const noexcept { return closed_; }
+    /// The connection itself, for what needs no waiting.
+    const connection &get() const noexcept { return ws_; }
+
+private:
+    struct opening {
+        awaitable_websocket &ws;
+        std::error_code *failed;
+        bool await_ready() const noexcept { return ws.opened_ || ws.closed_; }
+        void await_suspend(std::coroutine_handle<> handle) noexcept { ws.opening_ = handle; }
+        void await_resume() const {
+            if (failed) {
+                *failed = ws.opened_ ? std::error_code() : ws.failure().error_code();
+            } else if (!ws.opened_) {
+                detail::raise(ws.failure());
+            }
+        }
+    };
+    struct sending {
+        awaitable_websocket &ws;
+        std::uint32_t kind;
+        std::string data;
+        std::error_code *failed;
+        tw_status status = TW_OK;
+        bool await_ready() noexcept {
+            status = ws.ws_.try_send(kind, data.data(), data.size());
+            return status != TW_EAGAIN;
+        }
+        void await_suspend(std::coroutine_handle<> handle) noexcept { ws.sending_ = handle; }
+        void await_resume() {
+            if (status == TW_EAGAIN) {
+                status = ws.ws_.try_send(kind, data.data(), data.size());
+            }
+            if (failed) {
+                *failed = make_error_code(status);
+            } else {
+                detail::check(status);
+            }
+        }
+    };
+
+    void listen() {
         ws_.onopen = [this](const open_event &) {
             opened_ = true;
             resume(opening_);
@@ -115,66 +225,7 @@ public:
                 }
             }
         };
-        ws_.connect(on, url, protocols, options);
     }
-    awaitable_websocket(const awaitable_websocket &) = delete;
-    awaitable_websocket &operator=(const awaitable_websocket &) = delete;
-
-    /// Waits for the opening handshake; throws tw::error if it fails.
-    auto open() noexcept {
-        struct waiting {
-            awaitable_websocket &ws;
-            bool await_ready() const noexcept { return ws.opened_ || ws.closed_; }
-            void await_suspend(std::coroutine_handle<> handle) noexcept { ws.opening_ = handle; }
-            void await_resume() const {
-                if (!ws.opened_) {
-                    detail::raise(ws.failure());
-                }
-            }
-        };
-        return waiting{*this};
-    }
-    /// Waits for the next message; none when the connection is over. closed() says why.
-    auto receive() noexcept {
-        struct waiting {
-            awaitable_websocket &ws;
-            bool await_ready() const noexcept { return !ws.kept_.empty() || ws.closed_; }
-            void await_suspend(std::coroutine_handle<> handle) noexcept { ws.receiving_ = handle; }
-            std::optional<received> await_resume() const { return ws.take(); }
-        };
-        return waiting{*this};
-    }
-    /// Sends a text, and waits until there is room for it (TW_EAGAIN). Throws tw::error if the connection is not open.
-    auto send(std::string text) { return sending{*this, TW_TEXT, std::move(text)}; }
-    /// The same for bytes.
-    auto send(const void *data, std::size_t size) {
-        return sending{*this, TW_BINARY, std::string(static_cast<const char *>(data), size)};
-    }
-    void close(int code = 1000, const std::string &reason = std::string()) { ws_.close(code, reason); }
-    /// How the connection ended, once it has.
-    const std::optional<close_event> &closed() const noexcept { return closed_; }
-    /// The connection itself, for what needs no waiting.
-    const connection &get() const noexcept { return ws_; }
-
-private:
-    struct sending {
-        awaitable_websocket &ws;
-        std::uint32_t kind;
-        std::string data;
-        tw_status status = TW_OK;
-        bool await_ready() noexcept {
-            status = ws.ws_.try_send(kind, data.data(), data.size());
-            return status != TW_EAGAIN;
-        }
-        void await_suspend(std::coroutine_handle<> handle) noexcept { ws.sending_ = handle; }
-        void await_resume() {
-            if (status == TW_EAGAIN) {
-                status = ws.ws_.try_send(kind, data.data(), data.size());
-            }
-            detail::check(status);
-        }
-    };
-
     error failure() const {
         tw_error why = tw_error();
         why.code = closed_ ? closed_->error : TW_ESTATE;

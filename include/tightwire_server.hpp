@@ -2,7 +2,16 @@
 #ifndef TIGHTWIRE_SERVER_HPP
 #define TIGHTWIRE_SERVER_HPP
 
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <utility>
+
 #include "tightwire_connection.hpp"
+#include "tightwire_loop.hpp"
 
 namespace tw {
 inline namespace v1 {
@@ -11,20 +20,29 @@ inline namespace v1 {
 /// Its destructor stops listening; connections stay open, and silent.
 class server {
 public:
+    /// A client's opening handshake is done.
     std::function<void(connection, const open_event &)> onopen;
+    /// A whole message came in.
     std::function<void(connection, const message &)> onmessage;
     /// Set before listen(): messages come in pieces as they arrive, and onmessage is not called.
     std::function<void(connection, const chunk &)> onchunk;
     /// Set before listen(): asked for every client. Answer with accept() or reject() of the connection, there or
     /// later, from any thread; see tw_server_opts::on_request.
     std::function<void(connection, const request &)> onrequest;
+    /// A ping came in; its pong is on its way already.
     std::function<void(connection, const message &)> onping;
+    /// A pong came in, asked for or not.
     std::function<void(connection, const message &)> onpong;
+    /// What was queued has mostly left; see websocket::ondrain.
     std::function<void(connection, std::uint64_t)> ondrain;
+    /// A connection fails; onclose follows at once.
     std::function<void(connection, const error &)> onerror;
+    /// A connection is over. Once for each, and last.
     std::function<void(connection, const close_event &)> onclose;
 
+    /// Listens to nothing yet.
     server() noexcept : id_{0} {}
+    /// As close().
     ~server() { close(); }
     server(server &&other) noexcept : id_{0} { take(other); }
     server &operator=(server &&other) noexcept {
@@ -35,7 +53,9 @@ public:
         return *this;
     }
 
-    /// Starts to listen; `options` for everything but the address, events and user.
+    /// Starts to listen on "ws://host:port", "wss://host:port" with `options.tls`, or "host:port"; port 0 lets the
+    /// system choose. `options` for everything but size, listen, events and user. Throws errc::invalid_argument for
+    /// an argument, which what() names, errc::connect if the address cannot be listened on. See tw_listen.
     void listen(loop &on, const std::string &address, tw_server_opts options = tw_server_opts()) {
         tw_error why = tw_error();
         detail::check(begin(on, address, options, why), why);
@@ -44,25 +64,49 @@ public:
     void listen(loop &on, const std::string &address, std::error_code &failed,
                 tw_server_opts options = tw_server_opts(), std::string *why = nullptr) {
         tw_error text = tw_error();
-        failed = make_error_code(begin(on, address, options, text));
-        if (why) {
-            *why = text.text;
-        }
+        tw_status status = begin(on, address, options, text);
+        detail::tell(status, text, failed, why);
     }
+    /// The port that it listens on.
     std::uint16_t port() const {
         std::uint16_t number = 0;
         detail::check(tw_server_port(id_.value, &number));
         return number;
     }
+    /// The same with the failure as a value; 0 then.
+    std::uint16_t port(std::error_code &failed) const noexcept {
+        std::uint16_t number = 0;
+        failed = make_error_code(tw_server_port(id_.value, &number));
+        return number;
+    }
     /// Sends to every open connection; returns to how many. See tw_broadcast.
-    std::size_t broadcast(const std::string &text) const { return broadcast(TW_TEXT, text.data(), text.size()); }
+    std::size_t broadcast(text_view text) const { return broadcast(TW_TEXT, text.data(), text.size()); }
+    std::size_t broadcast(bytes_view bytes) const { return broadcast(TW_BINARY, bytes.data(), bytes.size()); }
     std::size_t broadcast(std::uint32_t flags, const void *data, std::size_t size) const {
         std::size_t count = 0;
         detail::check(tw_broadcast(id_.value, flags, data, size, &count));
         return count;
     }
-    /// Another certificate for connections from now on; any thread. See tw_server_set_tls.
-    void set_tls(const tls &with) { detail::check(tw_server_set_tls(id_.value, with.id())); }
+    /// The same with the failure as a value; 0 then.
+    std::size_t broadcast(text_view text, std::error_code &failed) const noexcept {
+        return broadcast(TW_TEXT, text.data(), text.size(), failed);
+    }
+    std::size_t broadcast(bytes_view bytes, std::error_code &failed) const noexcept {
+        return broadcast(TW_BINARY, bytes.data(), bytes.size(), failed);
+    }
+    std::size_t broadcast(std::uint32_t flags, const void *data, std::size_t size,
+                          std::error_code &failed) const noexcept {
+        std::size_t count = 0;
+        failed = make_error_code(tw_broadcast(id_.value, flags, data, size, &count));
+        return count;
+    }
+    /// Another certificate for connections from now on; any thread. Throws errc::invalid_argument without a certificate
+    /// and a key, or on a server of ws://. See tw_server_set_tls.
+    void set_tls(const tls &with) { detail::check(tw_server_set_tls(id_.value, with.id().value)); }
+    /// The same with the failure as a value.
+    void set_tls(const tls &with, std::error_code &failed) noexcept {
+        failed = make_error_code(tw_server_set_tls(id_.value, with.id().value));
+    }
     /// Stops listening; connections stay open, and silent.
     void close() noexcept {
         if (block_) {
@@ -74,6 +118,7 @@ public:
     /// Stops listening and closes the connections with 1001, too, at the latest after `grace_ms`; their onclose
     /// comes as long as this object is there.
     void close(std::uint32_t grace_ms) noexcept { tw_server_close(id_.value, grace_ms); }
+    /// Its name for functions of C.
     server_id id() const noexcept { return id_; }
 
 private:
@@ -116,7 +161,7 @@ private:
         options.listen = address.c_str();
         options.events = &events;
         options.user = made.get();
-        tw_status status = tw_listen(on.id(), &options, &id_.value, &why);
+        tw_status status = tw_listen(on.id().value, &options, &id_.value, &why);
         if (status == TW_OK) {
             block_ = std::shared_ptr<block>(made.release());
             // Connections outlive their listener, so the block lives as long as the loop's state.

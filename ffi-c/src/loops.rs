@@ -18,7 +18,8 @@ use crate::process;
 use crate::registry::{self, Entered};
 use crate::signals;
 use crate::status::{
-    Failure, TW_EHANDLE, TW_EINVAL, TW_ENOMEM, TW_EREENTRANT, TW_ESTATE, tw_error, tw_status,
+    Failure, TW_EHANDLE, TW_EINVAL, TW_ENOMEM, TW_EREENTRANT, TW_ESTATE, gone_with_its_loop,
+    tw_error, tw_status,
 };
 use crate::waiter::{self, Waiter};
 
@@ -164,7 +165,7 @@ pub unsafe extern "C" fn tw_loop_fd(id: tw_loop, out: *mut libc::intptr_t) -> tw
             return Err(TW_EINVAL);
         }
         let home = registry::enter(id)?;
-        let descriptor = home.descriptor(current::is_inside())?;
+        let descriptor = home.descriptor(current::is_inside()).map_err(gone_with_its_loop)?;
         let descriptor = libc::intptr_t::try_from(descriptor).map_err(|_| TW_EINVAL)?;
         // SAFETY: the caller vouches for `out`.
         unsafe { edge::store(out, descriptor) }

@@ -12,7 +12,7 @@ use crate::guard;
 use crate::headers::tw_headers;
 use crate::ids::{Kind, Parts};
 use crate::registry;
-use crate::status::{Failure, TW_EHANDLE, TW_EINVAL, TW_EUTF8, tw_status};
+use crate::status::{Failure, TW_EHANDLE, TW_EINVAL, TW_EUTF8, gone_with_its_loop, tw_status};
 
 /// A client's opening handshake (RFC 6455 section 4.2.1). Borrowed: valid during `on_request`. The
 /// library makes it, so that members may be added at the end.
@@ -230,11 +230,12 @@ fn answer(ws: tw_ws, reply: Reply, own: Option<Own>) -> Result<(), tw_status> {
     }
     let home = registry::enter_of(parts)?;
     let id = home.names().connection_of(parts);
-    home.wait_and_use(|event_loop| {
+    let given = home.wait_and_use(|event_loop| {
         let given = give(&mut event_loop.context(), id, reply, own);
         event_loop.flush();
         given
-    })?
+    });
+    given.map_err(gone_with_its_loop)?
 }
 
 fn give(

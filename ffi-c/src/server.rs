@@ -19,7 +19,9 @@ use crate::options::{no_flags, tw_tuning};
 use crate::registry;
 use crate::requests::{RequestFn, tw_request};
 use crate::sending::message;
-use crate::status::{Failure, TW_EHANDLE, TW_EINVAL, TW_ESHUTDOWN, tw_error, tw_status};
+use crate::status::{
+    Failure, TW_EHANDLE, TW_EINVAL, TW_ESHUTDOWN, gone_with_its_loop, tw_error, tw_status,
+};
 use crate::tls::{self, Certificate};
 
 /// Where to listen, and whom to accept. All that is zero means its default. Everything is read during
@@ -283,11 +285,13 @@ pub unsafe extern "C" fn tw_broadcast(
             current::inside(parts.place, |Inside { context, .. }| context.broadcast(id, message));
         let taken = match inside {
             Some(taken) => taken,
-            None => home.wait_and_use(|event_loop| {
-                let taken = event_loop.context().broadcast(id, message);
-                event_loop.flush();
-                taken
-            })?,
+            None => home
+                .wait_and_use(|event_loop| {
+                    let taken = event_loop.context().broadcast(id, message);
+                    event_loop.flush();
+                    taken
+                })
+                .map_err(gone_with_its_loop)?,
         };
         // SAFETY: the caller vouches for `count`.
         unsafe { edge::store_if_wanted(count, taken) };

@@ -164,6 +164,11 @@ pub extern "C" fn tw_strerror(status: tw_status) -> *const c_char {
     guard::value(c"".as_ptr(), || describe(status).as_ptr())
 }
 
+/// What a call says of an object of a loop that ended while it waited for it: the object is gone, too.
+pub(crate) fn gone_with_its_loop(status: tw_status) -> tw_status {
+    if status == TW_ESHUTDOWN { TW_EHANDLE } else { status }
+}
+
 fn describe(status: tw_status) -> &'static CStr {
     match status {
         TW_OK => c"done",

@@ -14,7 +14,9 @@ use crate::guard;
 use crate::home::Home;
 use crate::ids::{Kind, Parts};
 use crate::registry;
-use crate::status::{TW_EHANDLE, TW_EINVAL, TW_ENOMEM, TW_ESHUTDOWN, tw_status};
+use crate::status::{
+    TW_EHANDLE, TW_EINVAL, TW_ENOMEM, TW_ESHUTDOWN, gone_with_its_loop, tw_status,
+};
 
 /// A timer of a loop.
 pub type tw_timer = u64;
@@ -87,7 +89,9 @@ pub extern "C" fn tw_timer_stop(timer: tw_timer) -> tw_status {
             current::inside(parts.place, |Inside { context, .. }| context.cancel_timer(id));
         let cancelled = match inside {
             Some(cancelled) => cancelled,
-            None => at_rest(&home, |context| context.cancel_timer(id))?,
+            None => {
+                at_rest(&home, |context| context.cancel_timer(id)).map_err(gone_with_its_loop)?
+            }
         };
         if cancelled { Ok(()) } else { Err(TW_EHANDLE) }
     })

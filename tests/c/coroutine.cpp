@@ -77,6 +77,34 @@ static tw::task throws(tw::loop &loop) {
     throw 42;
 }
 
+// Failures as values, and views.
+static tw::task told(tw::loop &loop) {
+    std::error_code failed, sent;
+    tw::awaitable_websocket never(loop, "ftp://example.com/", failed);
+    CHECK(failed == tw::errc::invalid_argument);
+    co_await never.open(failed);
+    CHECK(failed == tw::errc::invalid_argument && !co_await never.receive() && never.closed()->code == 1006);
+    tw::awaitable_websocket nobody(loop, "ws://127.0.0.1:1/", failed);
+    CHECK(!failed);
+    co_await nobody.open(failed);
+    CHECK(failed == tw::errc::connect);
+    tw::awaitable_websocket ws(loop, url(), failed);
+    co_await ws.send("early", sent);
+    CHECK(sent == tw::errc::state);
+    co_await ws.open(failed);
+    CHECK(!failed);
+    const std::vector<std::byte> bytes(3, std::byte{7});
+    co_await ws.send(bytes, failed);
+    co_await ws.send(std::string_view("text"), sent);
+    std::optional<tw::received> message = co_await ws.receive();
+    CHECK(!failed && !sent && message && message->span().size() == 3 && message->span()[2] == std::byte{7});
+    message = co_await ws.receive();
+    CHECK(message && message->view() == "text");
+    ws.close(1005, "", failed);
+    CHECK(failed == tw::errc::invalid_argument);
+    loop.stop();
+}
+
 int main() {
     tw::loop loop;
     tw::server server;
@@ -93,6 +121,12 @@ int main() {
         tw::task running = flood(loop, &sent);
         loop.run();
         CHECK(running.done() && sent == 50);
+    }
+    {
+        tw::task running = told(loop);
+        loop.run();
+        CHECK(running.done());
+        running.get();
     }
     {
         tw::task running = refused(loop);

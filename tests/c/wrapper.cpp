@@ -196,7 +196,7 @@ static bool shows(tw::loop &loop, const tw::server &server, const char *pin) {
     trust.pins = pins;
     tw::tls tls(trust);
     tw_client_opts options = tw_client_opts();
-    options.tls = tls.id();
+    options.tls = tls.id().value;
     tw::websocket ws;
     bool opened = false;
     ws.onopen = [&](const tw::open_event &) {
@@ -214,7 +214,7 @@ static void certificates_can_be_replaced() {
     tw::server server;
     tw_server_opts options = tw_server_opts();
     tw::tls tls = tls_of(first_certificate, first_key);
-    options.tls = tls.id();
+    options.tls = tls.id().value;
     server.listen(loop, "wss://127.0.0.1:0", options);
     CHECK(shows(loop, server, first_pin) && !shows(loop, server, second_pin));
     server.set_tls(tls_of(second_certificate, second_key));
@@ -252,9 +252,9 @@ static void compression_is_chosen_and_counted() {
     const std::string text(1000, 'x');
     ws.onopen = [&](const tw::open_event &event) {
         CHECK(event.extensions().find("permessage-deflate") == 0);
-        ws.send(text, false);
+        ws.send(text, tw::compress::never);
         CHECK(ws.stats().deflate_sent == 0);
-        ws.send("0123456789", true);
+        ws.send("0123456789", tw::compress::always);
         CHECK(ws.stats().deflate_sent == 10);
         ws.send(text);
         CHECK(ws.stats().deflate_sent == 1010);

@@ -185,8 +185,52 @@ static void destroyed_inside() {
     }
 }
 
+// Exceptions of callbacks on the library's thread go to the handler, those within run() leave run(): the same loop in turn.
+static void exceptions_have_somewhere_to_go() {
+    tw::loop loop;
+    std::atomic<int> handed{0}, replaced{0};
+    std::error_code failed;
+    loop.on_exception([&](std::exception_ptr thrown) {
+        try {
+            std::rethrow_exception(thrown);
+        } catch (int what) {
+            handed += what;
+        }
+    });
+    loop.start(failed);
+    CHECK(!failed);
+    loop.start(failed);
+    CHECK(failed == tw::errc::busy);
+    loop.post([] { throw 1; });
+    loop.post([] { throw 2; }); // after a start that failed, and the loop went on
+    while (handed != 3) {
+        std::this_thread::yield();
+    }
+    loop.on_exception([&](std::exception_ptr) { replaced++; });
+    loop.post([] { throw 4; });
+    while (replaced == 0) {
+        std::this_thread::yield();
+    }
+    loop.stop();
+    do {
+        loop.poll(0, failed);
+    } while (failed == tw::errc::busy); // until the thread has ended
+    loop.post([] { throw 5; });
+    int thrown = 0;
+    while (thrown == 0) {
+        try {
+            loop.poll(1000);
+        } catch (int what) {
+            thrown = what;
+        }
+    }
+    CHECK(thrown == 5 && replaced == 1);
+    CHECK(handed == 3);
+}
+
 int main() {
     error_codes();
+    exceptions_have_somewhere_to_go();
     requests_and_pieces();
     destroyed_elsewhere();
     destroyed_inside();

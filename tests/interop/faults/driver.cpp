@@ -141,7 +141,7 @@ void run(const char *url, arguments &all) {
 
     if (all.tls.ca_file) {
         tls.reset(new tw::tls(all.tls));
-        all.options.tls = tls->id();
+        all.options.tls = tls->id().value;
     }
     all.tuning.size = sizeof all.tuning;
     all.options.tuning = &all.tuning;
@@ -151,7 +151,7 @@ void run(const char *url, arguments &all) {
             ws.send(all.say);
         }
         if (!all.flood.empty()) {
-            ws.send(all.flood.data(), all.flood.size(), false);
+            ws.send(all.flood.data(), all.flood.size(), tw::compress::never);
         }
         if (all.close) {
             ws.close(all.close);
