@@ -36,20 +36,8 @@ mod ssl_context;
 mod timer;
 mod tls;
 
+use pyo3::PyTypeInfo;
 use pyo3::prelude::*;
-use pyo3::types::PyType;
-
-/// Names of the standard, and how Python spells them.
-const SOCKET_ALIASES: [(&str, &str); 3] = [
-    ("readyState", "ready_state"),
-    ("bufferedAmount", "buffered_amount"),
-    ("binaryType", "binary_type"),
-];
-const TARGET_ALIASES: [(&str, &str); 3] = [
-    ("addEventListener", "add_event_listener"),
-    ("removeEventListener", "remove_event_listener"),
-    ("dispatchEvent", "dispatch_event"),
-];
 
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -69,12 +57,10 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<timer::Timer>()?;
     module.add_class::<tls::Tls>()?;
     module.add_function(wrap_pyfunction!(server::serve, module)?)?;
-    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    let py = module.py();
-    alias(&py.get_type::<event_target::EventTarget>(), &TARGET_ALIASES)?;
-    alias(&py.get_type::<socket::WebSocket>(), &SOCKET_ALIASES)
+    module.add("__version__", env!("CARGO_PKG_VERSION"))
 }
 
-fn alias(class: &Bound<'_, PyType>, names: &[(&str, &str)]) -> PyResult<()> {
-    names.iter().try_for_each(|(name, alias)| class.setattr(alias, class.getattr(name)?))
+/// A member of a class of ours, for its other name in the same class.
+pub(crate) fn member<T: PyTypeInfo>(py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
+    Ok(py.get_type::<T>().getattr(name)?.unbind())
 }

@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyBytes, PyString};
 use tightwire::proto::close::check_close;
 use tightwire::{CloseError, SendError};
 
@@ -31,10 +31,18 @@ impl WebSocket {
         let connection = slf.get().started()?;
         let payload = match Payload::of(data) {
             Ok(payload) => payload,
-            Err(error) => match Blob::file_of(data)? {
-                Some(file) => return Self::send_file(slf, file),
-                None => return Err(error),
-            },
+            Err(error) => {
+                if let Some(file) = Blob::file_of(data)? {
+                    return Self::send_file(slf, file);
+                }
+                // A file in memory alone is no file of the system's.
+                let Ok(read) = data.getattr("read") else { return Err(error) };
+                if connection.ready_state() == Self::CONNECTING {
+                    return Err(not_open(py));
+                }
+                let Ok(rest) = read.call0()?.cast_into::<PyBytes>() else { return Err(error) };
+                return Self::send_data(slf, &rest, compress);
+            }
         };
         if connection.ready_state() == Self::CONNECTING {
             return Err(not_open(py));

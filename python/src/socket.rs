@@ -16,11 +16,16 @@ use crate::event::Name;
 use crate::event_loop::BaseLoop;
 use crate::event_target::EventTarget;
 use crate::following::{Following, usable_signal};
+use crate::member;
 use crate::options::{self, Heartbeat, Limits, Times};
 use crate::python;
 
 #[doc = include_str!("websocket.txt")]
-#[pyclass(frozen, subclass, extends = EventTarget, module = "tightwire")]
+#[cfg_attr(feature = "abi3", pyclass(frozen, subclass, extends = EventTarget, module = "tightwire"))]
+#[cfg_attr(
+    not(feature = "abi3"),
+    pyclass(frozen, subclass, immutable_type, extends = EventTarget, module = "tightwire")
+)]
 pub(crate) struct WebSocket {
     pub(crate) connection: OnceLock<Connection>,
     /// No more error events than the standard has.
@@ -232,6 +237,24 @@ impl WebSocket {
         Ok(self.started()?.remote().latency().map(|latency| latency.as_secs_f64()))
     }
 
+    #[classattr]
+    #[pyo3(name = "ready_state")]
+    fn other_ready_state(py: Python<'_>) -> PyResult<Py<PyAny>> {
+        member::<Self>(py, "readyState")
+    }
+
+    #[classattr]
+    #[pyo3(name = "buffered_amount")]
+    fn other_buffered_amount(py: Python<'_>) -> PyResult<Py<PyAny>> {
+        member::<Self>(py, "bufferedAmount")
+    }
+
+    #[classattr]
+    #[pyo3(name = "binary_type")]
+    fn other_binary_type(py: Python<'_>) -> PyResult<Py<PyAny>> {
+        member::<Self>(py, "binaryType")
+    }
+
     /// CONNECTING, OPEN, CLOSING or CLOSED.
     #[getter(readyState)]
     fn ready_state(&self) -> PyResult<u8> {
@@ -332,7 +355,7 @@ impl WebSocket {
     ///     data: A `str` is sent as text, lone surrogates as U+FFFD; a bytes-like object, a `Blob` or the rest
     ///         of an open file as binary. A file is read as the peer takes it, in the thread of the loop, and what is
     ///         sent later waits for it; if it cannot be read, or changes, the connection fails with a
-    ///         `NotReadableError`.
+    ///         `NotReadableError`. One in memory alone, such as `io.BytesIO`, is read at once.
     ///     compress: True compresses it even if that makes it larger, False never does. None: messages
     ///         from `Deflate.threshold` on are. Of effect where compression was agreed upon.
     ///

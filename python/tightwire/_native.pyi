@@ -584,7 +584,7 @@ class WebSocket(EventTarget):
             data: A `str` is sent as text, lone surrogates as U+FFFD; a bytes-like object, a `Blob` or the rest
                 of an open file as binary. A file is read as the peer takes it, in the thread of the loop, and what is
                 sent later waits for it; if it cannot be read, or changes, the connection fails with a
-                `NotReadableError`.
+                `NotReadableError`. One in memory alone, such as `io.BytesIO`, is read at once.
             compress: True compresses it even if that makes it larger, False never does. None: messages
                 from `Deflate.threshold` on are. Of effect where compression was agreed upon.
 
