@@ -22,27 +22,6 @@ sys.path.append(str(Path(__file__).resolve().parents[2] / "tests" / "browser"))
 import diag  # noqa: E402
 
 
-def test_handlers_set_long_after_the_server_accepted_miss_nothing(play, log):
-    accepted = threading.Event()
-
-    def script(connection):
-        accepted.set()
-        accept_upgrade(connection, b"\x81\x05early")
-        wait_for_end(connection)
-
-    with raw_server(script) as url:
-
-        def setup():
-            ws = WebSocket(url)
-            # This thread is the loop's, and does nothing meanwhile.
-            assert accepted.wait(SECONDS)
-            log.watch(ws)
-            ws.onmessage = lambda event: ws.abort()
-
-        play(setup)
-    assert log.kinds == ["open", "message", "error", "close"]
-
-
 def test_handlers_set_long_after_the_answer_came_miss_nothing(play, url, log):
     """A handler of another socket keeps the loop busy, until the answer lies in the system's buffer."""
     asked, go, answered = threading.Event(), threading.Event(), threading.Event()

@@ -33,10 +33,10 @@ def browser_plays(name):
 def like_cpp(entry):
     """An entry of the browser's with what C++ has of it: no binaryType, no origin, one kind of bytes."""
     if entry[0] == "threw":
-        return [*entry[:2], ERRC[entry[2]]]
+        return [*entry[:2], ERRC.get(entry[2], entry[2])]
     if entry[0] == "message":
         return [entry[0], "text" if entry[2] == "text" else "bytes", *entry[3:]]
-    return entry[:-1]
+    return entry if entry[0] in ("compared", "fell") else entry[:-1]
 
 
 def expected(who, name, trace):

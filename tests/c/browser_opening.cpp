@@ -33,47 +33,6 @@ extern "C" int getaddrinfo(const char *, const char *, const addrinfo *, addrinf
 
 namespace {
 
-/// What happened to a socket, in order.
-struct trace {
-    std::string said;
-    void watch(tw::websocket &ws) {
-        ws.onopen = [this](const tw::open_event &) { said += "open "; };
-        ws.onmessage = [this](const tw::message &message) { said += message.is_text() ? message.text() + " " : "binary "; };
-        ws.onerror = [this](const tw::error &) { said += "error "; };
-        ws.onclose = [this](const tw::close_event &event) {
-            said += std::to_string(event.code) + " " + event.reason + (event.clean ? "clean" : "unclean");
-        };
-    }
-};
-
-/// A server of the library behind a relay, on one thread with the client: what it answers is passed on when the test wants.
-struct relayed {
-    explicit relayed(tw::loop &on) : loop(on), listener(tcp::listener()) {
-        server.onopen = [](tw::connection peer, const tw::open_event &) {
-            peer.send("one");
-            peer.send("\1\2", 2);
-            peer.close(3000, "done");
-        };
-        server.listen(on, "ws://127.0.0.1:0");
-    }
-    std::string url() const { return local_url(listener.port()); }
-    /// Passes the request on, and gives all that the server has to say: 101, two messages and Close.
-    std::string answer(const tcp &client) {
-        const std::string end("\x88\x06\x0b\xb8" "done", 8);
-        tcp behind = tcp::dial(server.port());
-        std::string got;
-        until(loop, [&] {
-            behind.write(client.read());
-            got += behind.read();
-            return got.size() > end.size() && got.compare(got.size() - end.size(), end.size(), end) == 0;
-        });
-        return got;
-    }
-    tw::loop &loop;
-    tw::server server;
-    tcp listener;
-};
-
 const char *const whole = "open one binary 3000 doneclean";
 
 void handlers_that_are_set_late_miss_nothing() {
@@ -82,12 +41,13 @@ void handlers_that_are_set_late_miss_nothing() {
     tw::websocket ws;
     trace seen;
     ws.connect(loop, peer.url());
-    // Nobody drives the loop while the server accepts.
-    tcp client = peer.listener.accept();
-    client.write(peer.answer(client));
-    // All of the answer is there, and nobody has looked.
+    tcp client = peer.accept();
+    std::string answer = peer.answer(client);
+    client.write(answer);
+    // All of the answer is there, and nobody has driven the loop since.
     seen.watch(ws);
     CHECK(ws.ready_state() == tw::ready_state::connecting && seen.said.empty());
+    peer.end(std::move(client));
     until(loop, [&] { return seen.said == whole; });
 }
 
@@ -100,14 +60,15 @@ void the_answer_and_frames_may_be_cut_anywhere() {
         trace seen;
         seen.watch(ws);
         ws.connect(loop, peer.url());
-        tcp client = peer.listener.accept();
+        tcp client = peer.accept();
         std::string answer = peer.answer(client);
         size = answer.size();
         client.write(answer.substr(0, cut));
         loop.poll(0);
         loop.poll(0);
         client.write(answer.substr(cut));
-        until(loop, [&] { return client.read(), seen.said == whole; });
+        peer.end(std::move(client));
+        until(loop, [&] { return seen.said == whole; });
     }
     CHECK(size > 100);
 }
@@ -120,6 +81,7 @@ std::string request_of(const std::string &url, tw_client_opts options) {
     options.connect_to = to.c_str();
     tw::websocket ws;
     ws.connect(loop, url, {}, options);
+    until(loop, [&] { return listener.has_something(); });
     tcp client = listener.accept();
     until(loop, [&] { return (head += client.read()).find("\r\n\r\n") != std::string::npos; });
     return head;

@@ -1,4 +1,4 @@
-// What the tests of the browser's class in C++ share: assertions, plain TCP on the thread of the loop.
+// What the tests of the browser's class in C++ share: assertions, plain TCP on the thread of the loop, a relay.
 #ifndef RAW_HPP
 #define RAW_HPP
 
@@ -38,7 +38,6 @@ public:
         CHECK(::connect(made.fd_, reinterpret_cast<sockaddr *>(&to), sizeof to) == 0);
         return made;
     }
-    /// Waits for the next connection without driving any loop.
     tcp accept() const { return tcp(::accept(fd_, nullptr, nullptr)); }
     int port() const {
         sockaddr_in own{};
@@ -77,10 +76,62 @@ inline std::string local_url(int port, const char *scheme = "ws") {
 
 /// Drives the loop until it is so, for half a minute at most.
 template <class F> void until(tw::loop &loop, F done) {
-    for (int i = 0; i < 3000 && !done(); i++) {
+    for (int i = 0; i < 3000; i++) {
+        if (done()) {
+            return;
+        }
         loop.poll(10);
     }
-    CHECK(done());
+    CHECK(!"it never was");
 }
+
+/// What happened to a socket, in order.
+struct trace {
+    std::string said;
+    void watch(tw::websocket &ws) {
+        ws.onopen = [this](const tw::open_event &) { said += "open "; };
+        ws.onmessage = [this](const tw::message &message) { said += message.is_text() ? message.text() + " " : "binary "; };
+        ws.onerror = [this](const tw::error &) { said += "error "; };
+        ws.onclose = [this](const tw::close_event &event) {
+            said += std::to_string(event.code) + " " + event.reason + (event.clean ? "clean" : "unclean");
+        };
+    }
+};
+
+/// A server of the library behind a relay, on one thread with the client: what it answers is passed on when the test wants.
+struct relayed {
+    explicit relayed(tw::loop &on) : loop(on), listener(tcp::listener()) {
+        server.onopen = [](tw::connection peer, const tw::open_event &) {
+            peer.send("one");
+            peer.send(static_cast<const void *>("\1\2"), 2);
+            peer.close(3000, "done");
+        };
+        server.listen(on, "ws://127.0.0.1:0");
+    }
+    std::string url() const { return local_url(listener.port()); }
+    tcp accept() {
+        until(loop, [&] { return listener.has_something(); });
+        return listener.accept();
+    }
+    /// Passes the request on, and gives all that the server has to say: 101, two messages and Close.
+    std::string answer(const tcp &client) {
+        const std::string end("\x88\x06\x0b\xb8" "done", 8);
+        tcp behind = tcp::dial(server.port());
+        std::string got;
+        until(loop, [&] {
+            behind.write(client.read());
+            got += behind.read();
+            return got.size() > end.size() && got.compare(got.size() - end.size(), end.size(), end) == 0;
+        });
+        return got;
+    }
+    /// Ends the stream once the client has answered the Close.
+    void end(tcp client) const {
+        until(loop, [&] { return client.read().find("\x88\x86") != std::string::npos; });
+    }
+    tw::loop &loop;
+    tw::server server;
+    tcp listener;
+};
 
 #endif
