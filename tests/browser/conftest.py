@@ -17,6 +17,13 @@ import scripted  # noqa: E402
 from ours import PLAYER_CPP  # noqa: E402
 
 
+def pytest_collection_modifyitems(items):
+    """With several workers, what is played in one scenario is played by one of them, so that Chromium is asked once."""
+    for item in items:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        item.add_marker(pytest.mark.xdist_group(str(parameters.get("name", item.path.stem))))
+
+
 class Identity:
     """A certificate for this machine: a server's context, the file of who issued it, and what Chromium calls it."""
 

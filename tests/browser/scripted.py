@@ -248,7 +248,8 @@ class Server:
 
     async def _talk(self, reader, writer):
         talk = Talk(reader, writer)
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        # A client may go at any time, also while the system is asked about it.
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             try:
                 await talk.run(self.scenarios)
             except AssertionError as error:
