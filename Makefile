@@ -160,7 +160,7 @@ test-network: setup rust-release $(TESTEES_C) python-ext ## silence, loss, dead 
 	@$(STEP) "test: network" --need ip,nft,unshare,nsenter,setpriv,gcc $(PY) -m pytest -q -n 4 --dist worksteal tests/network
 test-browser: setup rust-release $(TESTEES_C) python-ext ## headless Chromium as a client, and as the measure of our classes in Python and C++
 	@$(STEP) "build: player in C++" --need g++,boost-json $(MAKE) $(BROWSER_C)
-	@$(STEP) "test: browser" --need chromium,gcc $(PY) -m pytest -q tests/browser
+	@$(STEP) "test: browser" --need chromium,gcc $(PY) -m pytest -q -n 2 --dist loadgroup tests/browser
 test-wpt: setup python-ext ## Web Platform Tests' cases for WebSocket, against pywebsocket3; compares docs/wpt.md
 	@$(STEP) "test: Web Platform Tests" $(PY) tests/wpt/table.py
 stubs: python-ext ## write the docstrings of the compiled module into its stubs

@@ -1,4 +1,6 @@
 //! Names of the standard, and how Python spells them: each is the same descriptor twice.
+//!
+//! `EventTarget` and `WebSocket` cannot be changed once they are made, and name theirs themselves.
 
 use pyo3::prelude::*;
 use pyo3::types::PyType;
@@ -6,21 +8,9 @@ use pyo3::types::PyType;
 use crate::array_buffer::ArrayBuffer;
 use crate::blob::Blob;
 use crate::event::{CloseEvent, Event, MessageEvent};
-use crate::event_target::EventTarget;
-use crate::socket::WebSocket;
 
 type Names = [(&'static str, &'static str)];
 
-const SOCKET: &Names = &[
-    ("readyState", "ready_state"),
-    ("bufferedAmount", "buffered_amount"),
-    ("binaryType", "binary_type"),
-];
-const TARGET: &Names = &[
-    ("addEventListener", "add_event_listener"),
-    ("removeEventListener", "remove_event_listener"),
-    ("dispatchEvent", "dispatch_event"),
-];
 const EVENT: &Names = &[
     ("currentTarget", "current_target"),
     ("eventPhase", "event_phase"),
@@ -40,8 +30,6 @@ const BUFFER: &Names =
 
 /// Gives the classes their second names.
 pub(crate) fn add(py: Python<'_>) -> PyResult<()> {
-    alias(&py.get_type::<EventTarget>(), TARGET)?;
-    alias(&py.get_type::<WebSocket>(), SOCKET)?;
     alias(&py.get_type::<Event>(), EVENT)?;
     alias(&py.get_type::<MessageEvent>(), MESSAGE)?;
     alias(&py.get_type::<CloseEvent>(), CLOSE)?;

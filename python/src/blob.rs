@@ -4,7 +4,7 @@ use std::ffi::{c_int, c_void};
 use std::sync::Arc;
 
 use pyo3::basic::CompareOp;
-use pyo3::exceptions::{PyBufferError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyBufferError, PyOSError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyString, PyType};
@@ -60,6 +60,11 @@ impl Blob {
             return Ok(Some((Arc::clone(file), start, size)));
         }
         if !data.hasattr("fileno")? || is_readable(data)? && !is_system_file(data)? {
+            return Ok(None);
+        }
+        // What is like a file, but none of the system's, has a `fileno` that raises `io.UnsupportedOperation`.
+        let fileno = data.call_method0("fileno");
+        if fileno.is_err_and(|error| error.is_instance_of::<PyOSError>(data.py())) {
             return Ok(None);
         }
         let (file, start, size) = FileSource::open(data)?;

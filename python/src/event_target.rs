@@ -10,6 +10,7 @@ use crate::dispatch::dispatch;
 use crate::event::{Event, Name};
 use crate::following::{Following, is_aborted};
 use crate::listeners::Listeners;
+use crate::member;
 use crate::python;
 use crate::socket::WebSocket;
 
@@ -26,7 +27,12 @@ use crate::socket::WebSocket;
 ///
 /// What a listener raises is reported, by asyncio's exception handler or else `sys.unraisablehook`, and the others
 /// are called all the same.
-#[pyclass(frozen, subclass, weakref, module = "tightwire")]
+// The limited API of the versions that abi3 is built for can make no class immutable.
+#[cfg_attr(feature = "abi3", pyclass(frozen, subclass, weakref, module = "tightwire"))]
+#[cfg_attr(
+    not(feature = "abi3"),
+    pyclass(frozen, subclass, immutable_type, weakref, module = "tightwire")
+)]
 #[derive(Default)]
 pub(crate) struct EventTarget {
     pub(crate) listeners: Listeners,
@@ -48,6 +54,24 @@ impl EventTarget {
             return Err(PyTypeError::new_err("EventTarget() takes no arguments"));
         }
         Ok(Self::default())
+    }
+
+    #[classattr]
+    #[pyo3(name = "add_event_listener")]
+    fn other_add_event_listener(py: Python<'_>) -> PyResult<Py<PyAny>> {
+        member::<Self>(py, "addEventListener")
+    }
+
+    #[classattr]
+    #[pyo3(name = "remove_event_listener")]
+    fn other_remove_event_listener(py: Python<'_>) -> PyResult<Py<PyAny>> {
+        member::<Self>(py, "removeEventListener")
+    }
+
+    #[classattr]
+    #[pyo3(name = "dispatch_event")]
+    fn other_dispatch_event(py: Python<'_>) -> PyResult<Py<PyAny>> {
+        member::<Self>(py, "dispatchEvent")
     }
 
     /// Has `callback` called for events of `type`, after those registered before. Any thread.

@@ -8,6 +8,7 @@ mod aliases;
 mod anchor;
 mod arguments;
 mod array_buffer;
+mod attributes;
 mod auth;
 mod backoff;
 mod blob;
@@ -39,6 +40,7 @@ mod ssl_context;
 mod timer;
 mod tls;
 
+use pyo3::PyTypeInfo;
 use pyo3::prelude::*;
 
 // The SAFETY arguments of this crate rest on the interpreter lock.
@@ -63,4 +65,9 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(error::_write_unraisable, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     aliases::add(module.py())
+}
+
+/// A member of a class of ours, for its other name in the same class.
+pub(crate) fn member<T: PyTypeInfo>(py: Python<'_>, name: &str) -> PyResult<Py<PyAny>> {
+    Ok(py.get_type::<T>().getattr(name)?.unbind())
 }

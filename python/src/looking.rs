@@ -4,6 +4,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use tightwire::{Headers, Loss, ReadyState};
 
+use crate::connection::Connection;
 use crate::error::named;
 use crate::python;
 use crate::socket::WebSocket;
@@ -12,6 +13,13 @@ use crate::socket::WebSocket;
 const SWITCHING_PROTOCOLS: u16 = 101;
 
 impl WebSocket {
+    /// The connection, unless a subclass forgot to call `__init__`.
+    pub(crate) fn started(&self) -> PyResult<&Connection> {
+        self.connection
+            .get()
+            .ok_or_else(|| PyRuntimeError::new_err("WebSocket.__init__ was not called, or raised"))
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         let closed = ReadyState::Closed as u8;
         self.connection.get().is_none_or(|connection| connection.ready_state() == closed)

@@ -17,11 +17,16 @@ use crate::event::Name;
 use crate::event_loop::BaseLoop;
 use crate::event_target::EventTarget;
 use crate::following::{Following, usable_signal};
+use crate::member;
 use crate::options::{self, Heartbeat, Limits, Times};
 use crate::python;
 
 #[doc = include_str!("websocket.txt")]
-#[pyclass(frozen, subclass, extends = EventTarget, module = "tightwire")]
+#[cfg_attr(feature = "abi3", pyclass(frozen, subclass, extends = EventTarget, module = "tightwire"))]
+#[cfg_attr(
+    not(feature = "abi3"),
+    pyclass(frozen, subclass, immutable_type, extends = EventTarget, module = "tightwire")
+)]
 pub(crate) struct WebSocket {
     pub(crate) connection: OnceLock<Connection>,
     /// No more error events than the standard has.
@@ -76,21 +81,6 @@ impl WebSocket {
 
     pub(crate) fn connection(&self) -> Option<&Connection> {
         self.connection.get()
-    }
-
-    pub(crate) fn started(&self) -> PyResult<&Connection> {
-        self.connection
-            .get()
-            .ok_or_else(|| PyRuntimeError::new_err("WebSocket.__init__ was not called, or raised"))
-    }
-
-    fn attribute(slf: &Bound<'_, Self>, name: Name) -> Option<Py<PyAny>> {
-        slf.as_super().get().listeners.attribute(slf.py(), &name)
-    }
-
-    fn set_attribute(slf: &Bound<'_, Self>, name: Name, value: &Bound<'_, PyAny>) {
-        slf.as_super().get().set_attribute(name, value);
-        Self::hold_if_needed(slf.as_super());
     }
 }
 
@@ -233,6 +223,24 @@ impl WebSocket {
     #[getter]
     fn latency(&self) -> PyResult<Option<f64>> {
         Ok(self.started()?.remote().latency().map(|latency| latency.as_secs_f64()))
+    }
+
+    #[classattr]
+    #[pyo3(name = "ready_state")]
+    fn other_ready_state(py: Python<'_>) -> PyResult<Py<PyAny>> {
+        member::<Self>(py, "readyState")
+    }
+
+    #[classattr]
+    #[pyo3(name = "buffered_amount")]
+    fn other_buffered_amount(py: Python<'_>) -> PyResult<Py<PyAny>> {
+        member::<Self>(py, "bufferedAmount")
+    }
+
+    #[classattr]
+    #[pyo3(name = "binary_type")]
+    fn other_binary_type(py: Python<'_>) -> PyResult<Py<PyAny>> {
+        member::<Self>(py, "binaryType")
     }
 
     /// CONNECTING, OPEN, CLOSING or CLOSED.

@@ -44,13 +44,13 @@ class Page(http.server.BaseHTTPRequestHandler):
 class Chromium:
     """One browser with one page; `evaluate` runs in it."""
 
-    def __init__(self):
+    def __init__(self, *flags):
         self.profile = tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True)
         self.pages = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
         threading.Thread(target=self.pages.serve_forever, daemon=True).start()
         self.origin = f"http://localhost:{self.pages.server_port}"
         self.process = subprocess.Popen(
-            [program(), *FLAGS, f"--user-data-dir={self.profile.name}", f"{self.origin}/"],
+            [program(), *FLAGS, *flags, f"--user-data-dir={self.profile.name}", f"{self.origin}/"],
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
         self.calls, self.open = 0, contextlib.ExitStack()

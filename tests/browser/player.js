@@ -5,13 +5,38 @@
   let ws
   let finish
   const over = new Promise((resolve) => { finish = resolve })
-  const look = () => [ws.readyState, ws.bufferedAmount, ws.protocol, ws.extensions, ws.binaryType]
+  // What waits is told exactly, or, where that depends on the system, only whether anything does.
+  const amount = () => scenario.client.amounts === 'vague' && ws.bufferedAmount > 0 ? 'some' : ws.bufferedAmount
+  const look = () => [ws.readyState, amount(), ws.protocol, ws.extensions, ws.binaryType]
+  let remembered
   const text = (data) => typeof data === 'string' ? data.slice(0, 60) : ''
 
-  // What a step sends.
+  // What a step sends: text, or bytes in some kind of object; see content.py.
   const made = (step) => {
-    if ('bytes' in step) return new Uint8Array(step.bytes).fill(step.fill ?? 7)
-    return (step.text ?? '').repeat(step.times ?? 1)
+    if (!('bytes' in step)) return (step.text ?? '').repeat(step.times ?? 1)
+    const around = step.as === 'view' ? [7, 1007] : [0, 0]
+    const bytes = new Uint8Array(new ArrayBuffer(around[0] + step.bytes + around[1]), around[0], step.bytes)
+    if (!step.pattern) bytes.fill(step.fill ?? 7)
+    const pattern = Uint8Array.from({ length: 251 }, (_, at) => at)
+    for (let at = 0; step.pattern && at < step.bytes; at += 251) bytes.set(pattern.subarray(0, step.bytes - at), at)
+    if (step.as === 'blob') return new Blob([bytes])
+    if (step.as === 'file') return new File([bytes], 'file')
+    return step.as === 'array buffer' ? bytes.buffer : bytes
+  }
+  const send = (step) => {
+    const data = made(step)
+    ws.send(data)
+    if (step.overwrite) new Uint8Array(data.buffer ?? data).fill(255)
+  }
+  // CRC-32.
+  const table = Uint32Array.from({ length: 256 }, (_, byte) => {
+    for (let bit = 0; bit < 8; bit++) byte = byte & 1 ? byte >>> 1 ^ 0xedb88320 : byte >>> 1
+    return byte
+  })
+  const checksum = (bytes) => {
+    let sum = ~0
+    for (const byte of bytes) sum = sum >>> 8 ^ table[(sum ^ byte) & 255]
+    return ~sum >>> 0
   }
   const attempt = (what, act) => {
     try {
@@ -22,9 +47,19 @@
   }
   const listeners = {}
   const acts = {
-    send: (step) => attempt('send', () => ws.send(made(step))),
+    send: (step) => attempt('send', () => send(step)),
+    send_value: (value) => attempt('send', () => ws.send(value)),
+    send_nothing: () => attempt('send', () => ws.send()),
     close: (given) => attempt('close', () => ws.close(...given)),
     look: () => trace.push(['look', ...look()]),
+    remember: () => { remembered = ws.bufferedAmount },
+    // How what waits compares with what was remembered last.
+    compare: () => trace.push(['compared', ['less', 'equal', 'more'][1 + Math.sign(ws.bufferedAmount - remembered)]]),
+    // Whether it is no more than that; to be remembered in its place.
+    fall: () => {
+      trace.push(['fell', ws.bufferedAmount <= remembered])
+      remembered = ws.bufferedAmount
+    },
     binaryType: (kind) => { ws.binaryType = kind },
     listen: ([type, name, options]) => {
       listeners[name] ??= (event) => trace.push(['listener', name, event.type, event.eventPhase, event.isTrusted])
@@ -58,7 +93,7 @@
     if (typeof data === 'string') return ['text', data.length, text(data)]
     const kind = data instanceof Blob ? 'blob' : 'arraybuffer'
     const bytes = new Uint8Array(data instanceof Blob ? await data.arrayBuffer() : data)
-    return [kind, bytes.length, bytes.reduce((sum, byte) => (sum * 31 + byte) % 65521, 0)]
+    return [kind, data.size ?? data.byteLength, checksum(bytes)]
   }
 
   const errors = []
@@ -98,5 +133,6 @@
   await Promise.all(pending)
   // Nothing may come after the close event.
   await new Promise((resolve) => setTimeout(resolve, 30))
+  perform(scenario.client.later)
   return trace
 })

@@ -2,8 +2,11 @@
 
 import asyncio
 import re
+import tempfile
 import threading
+import zlib
 
+import content
 import trio
 import uvloop
 
@@ -16,27 +19,46 @@ def describe(data):
         units = data.encode("utf-16-le")
         return ["text", len(units) // 2, data[:60]]
     kind = {tightwire.Blob: "blob", tightwire.ArrayBuffer: "arraybuffer"}[type(data)]
-    total = 0
-    for byte in memoryview(data):
-        total = (total * 31 + byte) % 65521
-    return [kind, len(data), total]
+    size = data.size if kind == "blob" else data.byteLength
+    return [kind, size, zlib.crc32(memoryview(data))]
 
 
 def made(step):
-    if "bytes" in step:
-        return bytes([step.get("fill", 7)]) * step["bytes"]
-    return step.get("text", "") * step.get("times", 1)
+    """What a step sends: text, or bytes in some kind of object."""
+    data = content.made(step)
+    match step.get("as"):
+        case None:
+            return bytearray(data) if "bytes" in step else data
+        case "view":
+            surrounded = bytearray(content.BEFORE) + data + bytes(content.BEHIND)
+            return memoryview(surrounded)[content.BEFORE : content.BEFORE + len(data)]
+        case "array buffer":
+            return tightwire.ArrayBuffer(data)
+        case "blob":
+            return tightwire.Blob([data])
+        case "file":
+            # The file lives as long as what was made of it.
+            with tempfile.TemporaryFile() as file:
+                file.write(data)
+                file.seek(0)
+                return tightwire.Blob.from_file(file)
 
 
 class Player:
     def __init__(self, scenario, base, **options):
-        self.client, self.base, self.options = scenario["client"], base, options
+        self.client, self.base = scenario["client"], base
+        self.options = {**self.client.get("options", {}), **options}
         self.trace, self.seen, self.listeners = [], {}, {}
         self.when_over = lambda: None
 
+    def amount(self):
+        """What waits: exactly, or, where that depends on the system, only whether anything does."""
+        amount = self.ws.bufferedAmount
+        return "some" if amount and self.client.get("amounts") == "vague" else amount
+
     def look(self):
         ws = self.ws
-        return [ws.readyState, ws.bufferedAmount, ws.protocol, ws.extensions, ws.binaryType]
+        return [ws.readyState, self.amount(), ws.protocol, ws.extensions, ws.binaryType]
 
     def attempt(self, what, act):
         try:
@@ -45,13 +67,37 @@ class Player:
             self.trace.append(["threw", what, type(error).__name__])
 
     def do_send(self, step):
-        self.attempt("send", lambda: self.ws.send(made(step)))
+        data = made(step)
+        self.attempt("send", lambda: self.ws.send(data))
+        if step.get("overwrite"):
+            memoryview(data)[:] = b"\xff" * len(data)
+
+    def do_send_value(self, value):
+        self.attempt("send", lambda: self.ws.send(value))
+
+    def do_send_nothing(self, _):
+        self.attempt("send", lambda: self.ws.send())
 
     def do_close(self, given):
         self.attempt("close", lambda: self.ws.close(*given))
 
     def do_look(self, _):
         self.trace.append(["look", *self.look()])
+
+    def do_remember(self, _):
+        self.remembered = self.ws.bufferedAmount
+
+    def do_compare(self, _):
+        """How what waits compares with what was remembered last."""
+        amount = self.ws.bufferedAmount
+        compared = "less" if amount < self.remembered else "more" if amount > self.remembered else "equal"
+        self.trace.append(["compared", compared])
+
+    def do_fall(self, _):
+        """Whether it is no more than that; to be remembered in its place."""
+        amount = self.ws.bufferedAmount
+        self.trace.append(["fell", amount <= self.remembered])
+        self.remembered = amount
 
     def do_binaryType(self, kind):
         self.ws.binaryType = kind
@@ -117,6 +163,7 @@ class Player:
     def play(self, drive):
         """`drive` takes this, has it begin, and returns when nothing is left to do."""
         drive(self)
+        self.perform(self.client.get("later"))
         return self.trace
 
     def begin(self):

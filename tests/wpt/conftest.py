@@ -203,15 +203,6 @@ def servers(tmp_path_factory):
         server.program.stop()
 
 
-def page_for(request, servers, scheme, drive):
-    request.node.user_properties.append(("schemes", [scheme]))
-    yield Page(scheme, servers[scheme], drive)
-    # A test that failed must not leave sockets to the next one.
-    if loop := getattr(_loops._own, "loop", None):
-        loop._abandon()
-        del _loops._own.loop
-
-
 @pytest.fixture(params=["ws", "wss"])
 def scheme(request):
     return request.param
@@ -219,12 +210,12 @@ def scheme(request):
 
 @pytest.fixture(params=DRIVERS.values(), ids=DRIVERS)
 def page(request, servers, scheme):
-    yield from page_for(request, servers, scheme, request.param)
-
-
-@pytest.fixture
-def asyncio_page(request, servers, scheme):
-    yield from page_for(request, servers, scheme, in_asyncio)
+    request.node.user_properties.append(("schemes", [scheme]))
+    yield Page(scheme, servers[scheme], request.param)
+    # A test that failed must not leave sockets to the next one.
+    if loop := getattr(_loops._own, "loop", None):
+        loop._abandon()
+        del _loops._own.loop
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ What browsers' tests of `WebSocket` ask, asked of `tightwire.WebSocket`. The cas
 [Web Platform Tests](https://github.com/web-platform-tests/wpt) by their names. The tests are our own, in `tests/wpt`,
 written from what each case is to show; those named "spec text" are of the standard's text alone. The server is
 pywebsocket3, which browsers' tests use, too. A case runs on `ws` and on `wss`, which are the variants `default` and `wss`
-there, with the library's own loop and in asyncio. The variant `wpt_flags=h2` is left out: WebSockets over HTTP/2 are not
-planned.
+there, and each time with the library's own loop, in asyncio, on uvloop and in trio. The variant `wpt_flags=h2` is left out:
+WebSockets over HTTP/2 are not planned.
 
 Marks: **D** applies to a class that is in no browser; **P** applies in part, the rest being properties of JavaScript or
 of a page; **-** does not apply. "over" is empty where the case needs no connection. `make wpt` writes this file, and

@@ -54,6 +54,9 @@ def test_the_states_have_names_on_the_class_and_on_its_objects(page):
         for name, value in STATES.items():
             assert getattr(tightwire.WebSocket, name) == value == getattr(ws, name)
             unchangeable(ws, name)
+            with pytest.raises(TypeError):
+                setattr(tightwire.WebSocket, name, 5)
+            assert getattr(tightwire.WebSocket, name) == value
 
     check(page, act)
 

@@ -1,10 +1,11 @@
 """Closing, by either side."""
 
-import asyncio
 import math
+import threading
 import time
 
 import pytest
+from conftest import DRIVERS, Page
 
 import tightwire
 
@@ -158,18 +159,21 @@ def test_closing_at_once_fails_the_connection_later(page):
 
 
 @pytest.mark.wpt(f"{CLOSE}close-connecting-async")
-def test_closing_while_the_server_hesitates_fails_the_connection_later(asyncio_page):
-    def end(ws):
-        assert ws.readyState == 0
-        ws.close()
-        assert ws.readyState == 2 and ws.log == []
-
+def test_closing_while_the_server_hesitates_fails_the_connection_later(page):
     def begin():
-        ws = asyncio_page.socket("/handshake_sleep")
-        asyncio.get_running_loop().call_later(0.1, end, ws)
+        ws, other = page.socket("/handshake_sleep"), page.socket()
+
+        def end(event):
+            assert ws.readyState == 0
+            ws.close()
+            assert ws.readyState == 2 and ws.log == []
+            other.close()
+
+        # It is open long before the server answers the first one.
+        other.onopen = end
         return ws
 
-    assert asyncio_page.play(begin).log == FAILED
+    assert page.play(begin).log == FAILED
 
 
 @pytest.mark.wpt(f"{CLOSE}close-multiple")
@@ -259,41 +263,47 @@ def test_an_end_without_a_close_frame_is_not_clean(page, given):
 
 
 @pytest.mark.wpt("spec text: the state behind a Close")
-def test_a_close_that_came_is_seen_before_its_event(asyncio_page):
+def test_a_close_that_came_is_seen_before_its_event(page):
     seen = []
 
-    async def look(ws):
-        while not ws.log or ws.log[-1][0] != "close":
+    def begin():
+        ws, other = page.socket("/late_end"), page.socket()
+
+        def look(event):
+            """Between any two turns of the loop, since another connection never rests."""
+            if ws.log and ws.log[-1][0] == "close":
+                return other.close()
             if seen[-1:] != [ws.readyState]:
                 seen.append(ws.readyState)
-            await asyncio.sleep(0.01)
+            return other.send("and now?")
 
-    def begin():
-        ws = asyncio_page.socket("/late_end")
-        ws.watching = asyncio.create_task(look(ws))
+        other.onopen = other.onmessage = look
         return ws
 
-    assert asyncio_page.play(begin).log == DONE
+    assert page.play(begin).log == DONE
     assert seen[-1] == 2 and 3 not in seen
 
 
 @pytest.mark.wpt("keeping-connection-open/001")
 def test_after_twenty_silent_seconds_it_still_works(servers, record_property):
-    """Both schemes at once, for the time that it takes."""
+    """With both schemes and on every loop at once, for the time that it takes."""
     record_property("schemes", list(servers))
+    closed = []
 
-    async def idle(scheme, server):
-        ws = tightwire.WebSocket(f"{scheme}://localhost:{server.port}/echo", tls=server.tls)
-        await ws
-        await asyncio.sleep(20)
-        answer = asyncio.get_running_loop().create_future()
-        ws.onmessage = lambda event: answer.set_result(event.data)
-        ws.send("test")
-        assert await answer == "test"
-        ws.close(1000)
-        assert (await ws.closed()).wasClean
+    def idle(page):
+        def begin():
+            ws = page.socket()
+            ws.onopen = lambda event: threading.Timer(20, ws.send, ["test"]).start()
+            ws.onmessage = lambda event: ws.close(1000)
+            ws.onclose = lambda event: closed.append((page.scheme, ws.log))
 
-    async def main():
-        await asyncio.gather(*(idle(*pair) for pair in servers.items()))
+        page.drive(begin, page)
 
-    asyncio.run(main())
+    pages = [Page(scheme, server, drive) for scheme, server in servers.items() for drive in DRIVERS.values()]
+    threads = [threading.Thread(target=idle, args=[page], daemon=True) for page in pages]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(scheme for scheme, _ in closed) == sorted(page.scheme for page in pages)
+    assert [log for _, log in closed] == [[DONE[0], ("message", "test"), DONE[1]]] * len(pages)

@@ -94,15 +94,15 @@ def test_after_attempts_that_failed_one_succeeds(page):
 
 
 @pytest.mark.wpt("constructor/014")
-def test_connections_to_one_host_are_made_one_after_the_other(asyncio_page):
+def test_connections_to_one_host_are_made_one_after_the_other(page):
     opened = []
 
     def begin():
         for _ in range(2):
-            ws = close_on_open(asyncio_page.socket("/handshake_sleep", serialize_connects=True))
+            ws = close_on_open(page.socket("/handshake_sleep", serialize_connects=True))
             ws.addEventListener("open", lambda event: opened.append(time.monotonic()))
 
-    asyncio_page.play(begin)
+    page.play(begin)
     # The server takes a second for each.
     assert opened[1] - opened[0] > 0.9
 
@@ -160,9 +160,32 @@ def test_extensions_are_those_that_the_server_took(page):
     assert page.play(begin).log == [("open", 1), "permessage-deflate", CLOSED]
 
 
+# "Bad ports" of the Fetch standard (section "Port blocking").
+BLOCKED = [
+    0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109, 110,
+    111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531, 532, 540,
+    548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566,
+    6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
+]  # fmt: skip
+
+
+@pytest.mark.wpt("Create-blocked-port")
+def test_every_blocked_port_fails_and_no_other(page):
+    """Nobody listens on most of them: what tells is the error, and that its cause is no answer of the system's."""
+
+    def begin():
+        url = page.scheme + "://127.0.0.1:{}/"
+        return {port: page.socket(url=url.format(port), timeout=5, block_bad_ports=True) for port in [*BLOCKED, *neighbours]}
+
+    neighbours = [port for port in (2, 24, 26, 442, 444, 1721, 4191, 5062, 6001, 6664, 6670, 10081) if port not in BLOCKED]
+    sockets = page.play(begin)
+    assert all(ws.log == FAILED for ws in sockets.values())
+    assert [port for port, ws in sockets.items() if "blocked" in str(ws.error)] == BLOCKED
+
+
 def listening_on_a_blocked_port():
-    """The standard's list has these, among those that anybody may listen on."""
-    for port in (10080, 6697, 6679, *range(6669, 6664, -1), 6566, 6000, 5061, 5060, 4190, 4045, 3659, 1723, 1720, 1719):
+    """Of those that anybody may listen on, one that is free."""
+    for port in (port for port in reversed(BLOCKED) if port >= 1024):
         with contextlib.suppress(OSError):
             return socket.create_server(("127.0.0.1", port))
     raise RuntimeError("all blocked ports are taken")

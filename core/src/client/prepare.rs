@@ -208,3 +208,30 @@ pub(super) fn random() -> Result<[u8; 16], Error> {
     })?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+
+    /// The sixteen bytes in a request's `Sec-WebSocket-Key` (RFC 6455 section 4.1).
+    fn key_of(request: &[u8]) -> [u8; 16] {
+        let text = std::str::from_utf8(request).unwrap();
+        let field = text.split("\r\n").find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "));
+        let mut room = [0; 18];
+        let count = STANDARD.decode_slice(field.unwrap(), &mut room).unwrap();
+        room[..count].try_into().unwrap()
+    }
+
+    #[test]
+    fn ten_thousand_handshakes_have_as_many_keys() {
+        let options = ClientOptions::new("ws://example.com/").unwrap();
+        let key = || key_of(&options.prepare().unwrap().request);
+        let keys: HashSet<[u8; 16]> = std::iter::repeat_with(key).take(10_000).collect();
+        assert_eq!(keys.len(), 10_000);
+    }
+}
