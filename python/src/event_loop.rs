@@ -63,6 +63,9 @@ impl BaseLoop {
     /// One turn without waiting: whether nothing is left afterwards, and what went wrong.
     fn turn_once(&self, py: Python<'_>) -> (bool, PyResult<()>) {
         let Some(mut event_loop) = self.driver.checkout() else { return (false, Ok(())) };
+        if self.driver.take_goodbye() {
+            event_loop.go_away();
+        }
         let turned = event_loop.turn(Some(Duration::ZERO));
         let idle = event_loop.is_idle();
         self.driver.checkin(event_loop);
@@ -86,6 +89,9 @@ impl BaseLoop {
             let Some(mut event_loop) = self.driver.checkout() else {
                 return if self.driver.is_gone() { Ok(()) } else { Err(at_work()) };
             };
+            if self.driver.take_goodbye() {
+                event_loop.go_away();
+            }
             if is_over(&event_loop) || event_loop.take_stop() {
                 self.driver.checkin(event_loop);
                 return Ok(());
@@ -292,13 +298,20 @@ impl BaseLoop {
         }
     }
 
+    /// `_go_away` by the thread that drives the loop, as soon as it can. Any thread.
+    fn _go_away_soon(&self) {
+        self.driver.go_away_soon();
+    }
+
     /// `_go_away`, and turns for up to `grace` seconds.
     fn _shutdown(&self, py: Python<'_>, grace: f64) -> PyResult<()> {
         if !self.driver.is_running() {
             self.driver.own();
         }
         let Some(mut event_loop) = self.driver.checkout() else { return Ok(()) };
-        let ended = event_loop.shutdown(Duration::try_from_secs_f64(grace).unwrap_or_default());
+        let grace = Duration::try_from_secs_f64(grace).unwrap_or_default();
+        // Another thread of this process may be the peer.
+        let ended = py.detach(|| event_loop.shutdown(grace));
         self.driver.checkin(event_loop);
         ended.map_err(|error| raise(py, &error))
     }

@@ -7,12 +7,14 @@ import hashlib
 import os
 import signal
 import socket
+import sys
 import threading
 
 import pytest
 import trio
 import uvloop
 import websockets.sync.server
+from hosts import HOSTS, Trio
 
 import tightwire
 from tightwire import _loops, _trio
@@ -21,14 +23,16 @@ SECONDS = 20
 
 
 @pytest.fixture(autouse=True)
-def deadline():
-    """Ends a test that hangs: the signal also leaves `run()`."""
+def deadline(request):
+    """Ends a test that hangs: the signal also leaves `run()`. `@pytest.mark.seconds(n)` allows more time."""
+    marker = request.node.get_closest_marker("seconds")
+    seconds = marker.args[0] if marker is not None else SECONDS
 
     def late(signum, frame):
-        raise TimeoutError(f"test took more than {SECONDS} s")
+        raise TimeoutError(f"test took more than {seconds} s")
 
     old = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     yield
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, old)
@@ -123,6 +127,25 @@ PLAYS = {
 @pytest.fixture(params=PLAYS.values(), ids=PLAYS)
 def play(request):
     return request.param
+
+
+@pytest.fixture
+def unraisable(monkeypatch):
+    """What `sys.unraisablehook` was told."""
+    errors = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda info: errors.append(info.exc_value))
+    return errors
+
+
+@pytest.fixture(params=HOSTS.values(), ids=HOSTS)
+def host(request, unraisable):
+    """An event loop with a `run` of its own. What handlers raise is in `reported`."""
+    host = request.param()
+    if isinstance(host, Trio):
+        host.reported = unraisable
+    yield host
+    # Where the host is told, nobody else is.
+    assert host.reported is unraisable or not unraisable
 
 
 class Log(list):
@@ -235,6 +258,8 @@ def raw_server(script):
     try:
         yield f"ws://127.0.0.1:{listener.getsockname()[1]}/"
     finally:
+        # Ends an `accept` that nobody came to.
+        listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join(SECONDS)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import inspect
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +75,16 @@ def chain(
     coroutine: Coroutine[Any, Any, object],
 ) -> None:
     """See `_loops.chain`."""
-    _tails[target] = host.create_task(_after(_tails.get(target), host, target, handler, coroutine))
+    task = host.create_task(_after(_tails.get(target), host, target, handler, coroutine))
+    task.add_done_callback(functools.partial(_never_begun, target, coroutine))
+    _tails[target] = task
+
+
+def _never_begun(target: EventTarget, coroutine: Coroutine[Any, Any, object], _: object) -> None:
+    """A task that is cancelled before its first step never gets to its `finally`."""
+    if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+        coroutine.close()
+        _loops.finished(target)
 
 
 async def _after(

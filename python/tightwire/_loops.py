@@ -11,6 +11,7 @@ import atexit
 import os
 import sys
 import threading
+import time
 import warnings
 import weakref
 from typing import TYPE_CHECKING, Any, Callable, Protocol, TypeVar, cast
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Callable, Protocol, TypeVar, cast
 from ._native import BaseLoop, EventTarget, WebSocket
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Coroutine
 
     from ._native import CloseEvent, Event
 
@@ -91,7 +92,7 @@ def _running() -> Host | None:
 
 def hosted_by(host: object) -> Hosted | None:
     """What drives the sockets of a host, if it has any."""
-    ref = _hosts.get(cast("Host", host))
+    ref = _hosts.get(cast("Host", host)) if host is not None else None
     return ref() if ref is not None else None
 
 
@@ -241,8 +242,9 @@ def exception_context(target: EventTarget, handler: object, error: BaseException
 
 async def opened(ws: WebSocket) -> WebSocket:
     """What `await ws` waits for."""
-    if ws.readyState == ws.CONNECTING:
-        await _fired(ws, "open", "close")
+    # One that was given up before it was open is closing, and will say why.
+    if ws.readyState == ws.CONNECTING or (ws.readyState == ws.CLOSING and ws.remote_address is None):
+        await _fired(ws, lambda: ws.readyState == ws.OPEN or _is_over(ws), "open", "close")
     if ws.error is not None:
         raise ws.error
     return ws
@@ -250,32 +252,62 @@ async def opened(ws: WebSocket) -> WebSocket:
 
 async def closed(ws: WebSocket) -> CloseEvent | None:
     """What `await ws.closed()` waits for."""
-    if ws.readyState != ws.CLOSED or ws.close_event is None:
-        await _fired(ws, "close")
+    if not _is_over(ws):
+        await _fired(ws, lambda: _is_over(ws), "close")
     return ws.close_event
 
 
-async def _fired(ws: WebSocket, *types: str) -> None:
-    """Waits for the first event of one of these types."""
-    if "trio" in sys.modules and sys.modules["trio"].lowlevel.in_trio_run():
-        event = sys.modules["trio"].Event()
-        wake, wait = event.set, event.wait()
+def _is_over(ws: WebSocket) -> bool:
+    return ws.readyState == ws.CLOSED and ws.close_event is not None
+
+
+async def sleep(seconds: float) -> None:
+    """Waits in asyncio or trio."""
+    if _in_trio():
+        await sys.modules["trio"].sleep(seconds)
     else:
         import asyncio
 
-        future = asyncio.get_running_loop().create_future()
-        wait = future
+        await asyncio.sleep(seconds)
+
+
+def _in_trio() -> bool:
+    return "trio" in sys.modules and sys.modules["trio"].lowlevel.in_trio_run()
+
+
+async def _fired(ws: WebSocket, over: Callable[[], bool], *types: str) -> None:
+    """Waits for the first event of one of these types, unless it is `over` already."""
+    wait: Awaitable[object]
+    if _in_trio():
+        event = sys.modules["trio"].Event()
+        wake, wait = event.set, event.wait()
+        call_soon = sys.modules["trio"].lowlevel.current_trio_token().run_sync_soon
+    else:
+        import asyncio
+
+        running = asyncio.get_running_loop()
+        call_soon = running.call_soon_threadsafe
+        wait = future = running.create_future()
 
         def wake() -> None:
             if not future.done():
                 future.set_result(None)
 
+    thread = threading.get_ident()
+
     def settle(event: Event) -> None:
-        wake()
+        # A `Loop` may drive the socket on a thread of its own.
+        if threading.get_ident() == thread:
+            wake()
+        else:
+            call_soon(wake)
 
     for type in types:
         ws.addEventListener(type, settle)
     try:
+        # The other thread may have been faster.
+        if over():
+            wake()
         await wait
     finally:
         for type in types:
@@ -311,6 +343,24 @@ def _at_exit() -> None:
         close = getattr(loop, "close", None)
         if close is not None:
             close()
+        else:
+            _end(loop)
+
+
+def _end(loop: BaseLoop) -> None:
+    """Says goodbye to the peers of an asyncio loop that was not closed, and of other threads' loops."""
+    host = next((host for host, ref in list(_hosts.items()) if _drives(ref(), loop)), None)
+    if loop.running or (host is not None and not loop._own_thread and host.is_running()):
+        loop._go_away_soon()
+        end = time.monotonic() + FAREWELL
+        while (loop.running or _drives(hosted_by(host), loop)) and time.monotonic() < end:
+            time.sleep(0.005)
+    elif loop._driven:
+        loop._shutdown(FAREWELL)
+
+
+def _drives(hosted: Hosted | None, loop: BaseLoop) -> bool:
+    return hosted is not None and hosted.loop() is loop
 
 
 def _after_fork() -> None:

