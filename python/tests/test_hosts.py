@@ -413,3 +413,24 @@ def test_two_runs_share_nothing(host):
         return event.reason
 
     assert [host.run(main) for _ in range(3)] == ["again"] * 3
+
+
+def test_sends_of_one_turn_leave_together(host):
+    frames = []
+
+    def script(connection):
+        accept_upgrade(connection)
+        frames.append(connection.recv(1 << 16))
+        wait_for_end(connection)
+
+    async def main(url):
+        ws = await WebSocket(url, close_timeout=0.01)
+        for _ in range(20):
+            ws.send(b"0123456789")
+        ws.close()
+        await ws.closed()
+
+    with raw_server(script) as url:
+        host.run(main, url)
+    # 20 messages of 6 + 10 bytes, and an empty Close of 6.
+    assert len(frames[0]) == 20 * 16 + 6
