@@ -40,6 +40,8 @@ def relay(listener, port):
         server = socket.create_connection(("127.0.0.1", port))
         threading.Thread(target=copy, args=(client, server), daemon=True).start()
         copy(server, client)
+        # Wakes the other half, which a mere `close` leaves where it is.
+        client.shutdown(socket.SHUT_RDWR)
         client.close()
 
     threading.Thread(target=serve, daemon=True).start()
