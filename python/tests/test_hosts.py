@@ -3,10 +3,12 @@
 import asyncio
 import gc
 import inspect
+import sys
 import threading
 import weakref
 
 import pytest
+import trio
 import uvloop
 from conftest import SECONDS, accept_upgrade, echo, raw_server, running_server, timers, wait_for_end
 
@@ -325,6 +327,33 @@ def test_what_ends_the_program_ends_the_run(host, kind, error, caplog):
     else:
         # The main task gets what Ctrl-C would give it; the code is told.
         assert raised.type is KeyboardInterrupt and host.reported == [error]
+
+
+def test_a_trio_run_of_another_thread_ends_by_what_a_handler_raised(url):
+    """Nobody can interrupt its main task; trio calls it a fault of its own."""
+    ended = []
+
+    async def main():
+        ws = WebSocket(url)
+        ws.onopen = lambda event: sys.exit(3)
+        await trio.sleep_forever()
+
+    def work():
+        try:
+            trio.run(main)
+        except BaseException as error:
+            ended.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(SECONDS)
+    (error,) = ended
+    causes = []
+    while error is not None:
+        causes.append(type(error))
+        inner = getattr(error, "exceptions", None)
+        error = inner[0] if inner else error.__cause__
+    assert causes[0] is trio.TrioInternalError and causes[-1] is SystemExit
 
 
 def test_a_socket_of_a_thread_may_be_awaited(host, server):

@@ -1,5 +1,6 @@
 """Reaching a server: Unix sockets, given sockets, local addresses, proxies."""
 
+import contextlib
 import socket
 import threading
 
@@ -32,17 +33,18 @@ def relay(listener, port):
     """Hands on one connection of `listener` to a port of this machine."""
 
     def copy(source, sink):
-        while data := source.recv(65536):
-            sink.sendall(data)
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
 
     def serve():
         client, _ = listener.accept()
-        server = socket.create_connection(("127.0.0.1", port))
-        threading.Thread(target=copy, args=(client, server), daemon=True).start()
-        copy(server, client)
-        # Wakes the other half, which a mere `close` leaves where it is.
-        client.shutdown(socket.SHUT_RDWR)
-        client.close()
+        with client, socket.create_connection(("127.0.0.1", port)) as server:
+            there = threading.Thread(target=copy, args=(client, server))
+            there.start()
+            copy(server, client)
+            there.join(SECONDS)
 
     threading.Thread(target=serve, daemon=True).start()
 

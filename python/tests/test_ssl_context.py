@@ -67,7 +67,7 @@ def test_a_client_talks_to_a_server_that_is_not_ours(visit, shown, trusting, ver
     assert got == ["hello", BIG] and ws.close_event.wasClean and ws.error is None
 
 
-def test_both_ends_are_ours(visit, shown, trusting, log):
+def test_both_ends_are_ours(visit, play, shown, trusting, log):
     with running_server(tls=shown) as server:
         url = f"wss://localhost:{server.port}"
 
@@ -168,19 +168,22 @@ def test_a_proxy_over_tls(visit, shown, trusting):
             head = b""
             while not head.endswith(b"\r\n\r\n"):
                 head += near.recv(1)
-            far = socket.create_connection(("127.0.0.1", to))
-            near.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-            near.settimeout(0.01)
-            far.settimeout(0.01)
-            open_ = True
-            while open_:
-                for source, sink in ((near, far), (far, near)):
-                    try:
-                        data = source.recv(65536)
-                    except TimeoutError:
-                        continue
-                    open_ = open_ and bool(data)
-                    sink.sendall(data)
+            with socket.create_connection(("127.0.0.1", to)) as far:
+                near.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                hand_on(near, far)
+
+    def hand_on(near, far):
+        near.settimeout(0.01)
+        far.settimeout(0.01)
+        open_ = True
+        while open_:
+            for source, sink in ((near, far), (far, near)):
+                try:
+                    data = source.recv(65536)
+                except TimeoutError:
+                    continue
+                open_ = open_ and bool(data)
+                sink.sendall(data)
 
     with running_server(tls=shown) as server, socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=proxy, args=(listener, server.port), daemon=True).start()

@@ -326,7 +326,7 @@ def decorator(target: EventTarget, type: str) -> Callable[[_Handler], _Handler]:
 
 @atexit.register
 def _at_exit() -> None:
-    """Says goodbye to the peers of the main thread's own loop, and of loops of the application's."""
+    """Says goodbye to all peers, whoever drives their loops."""
     own: BaseLoop | None = getattr(_own, "loop", None)
     if own is not None:
         del _own.loop
