@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import inspect
+import os
+import signal
 import sys
 import threading
 import weakref
@@ -327,6 +329,24 @@ def test_what_ends_the_program_ends_the_run(host, kind, error, caplog):
     else:
         # The main task gets what Ctrl-C would give it; the code is told.
         assert raised.type is KeyboardInterrupt and host.reported == [error]
+
+
+def test_ctrl_c_ends_the_run(host):
+    codes = []
+
+    def greet(ws):
+        ws.onclose = lambda event: codes.append(event.code)
+        ws.send("x")
+
+    async def main(url):
+        ws = WebSocket(url)
+        ws.onmessage = lambda event: threading.Timer(0.01, os.kill, (os.getpid(), signal.SIGINT)).start()
+        await ws.closed()
+
+    with running_server(greet) as server:
+        with pytest.raises(KeyboardInterrupt):
+            host.run(main, f"ws://127.0.0.1:{server.port}")
+    assert codes == [1001] and host.reported == [] and not _loops._hosts
 
 
 def test_a_trio_run_of_another_thread_ends_by_what_a_handler_raised(url):
