@@ -2,6 +2,7 @@
 
 import gc
 import os
+import socket
 import subprocess
 import sys
 import textwrap
@@ -56,8 +57,9 @@ def test_what_was_sent_goes_out_before(play):
         data = b""
         while chunk := connection.recv(65536):
             data += chunk
-            if len(data) > 300_000:
+            if len(data) == 14 + 300_000 + 6:
                 connection.sendall(b"\x88\x00")
+                connection.shutdown(socket.SHUT_WR)
         received.append(len(data))
 
     with raw_server(script) as url:
@@ -152,8 +154,8 @@ def test_any_thread_may_drop_the_last_reference(server):
 
         loop.call(make)
         assert opened.wait(SECONDS)
-        for socket in server.connections:
-            socket.addEventListener("close", lambda event: (codes.append(event.code), closed.set()))
+        for accepted in server.connections:
+            accepted.addEventListener("close", lambda event: (codes.append(event.code), closed.set()))
         kept.clear()
         assert closed.wait(SECONDS)
     assert codes == [1005]
