@@ -6,6 +6,7 @@ import contextlib
 import gc
 import hashlib
 import os
+import selectors
 import signal
 import socket
 import sys
@@ -128,12 +129,28 @@ def play_thread(setup):
     return result
 
 
+def play_selectors(setup):
+    """The same in a loop of the application's own, which watches a descriptor."""
+    with tightwire.Loop() as loop, selectors.DefaultSelector() as selector:
+        selector.register(loop.fileno(), selectors.EVENT_READ)
+        _loops.use(loop)
+        try:
+            result = setup()
+            while not loop.idle:
+                selector.select()
+                loop.dispatch()
+        finally:
+            del _loops._own.loop
+    return result
+
+
 PLAYS = {
     "own": play_own,
     "asyncio": play_asyncio,
     "uvloop": play_uvloop,
     "trio": play_trio,
     "thread": play_thread,
+    "selectors": play_selectors,
 }
 
 

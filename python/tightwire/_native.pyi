@@ -448,7 +448,8 @@ class WebSocket(EventTarget):
 
     `KeyboardInterrupt` and `SystemExit` of a handler end what runs the loop; in trio the main task gets either as
     `KeyboardInterrupt`. In a forked child the sockets of its parent are CLOSED, without events; it may make new ones, beside a
-    trio run on another thread.
+    trio run on another thread. Copies of the descriptors of a loop that was at work, in a handler or on a thread, stay
+    open in the child until it ends or calls `exec`.
 
     Args:
         url: `ws:` or `wss:`; `http:` and `https:` mean the same; or `ws+unix:/path/of/socket:/resource`. No
