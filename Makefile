@@ -145,7 +145,7 @@ test-c: setup $(OUT)/libtightwire.a ## each program of tests/c against both libr
 test-docs: setup $(OUT)/libtightwire.a ## manual pages and guides: complete, clean, and every program in them runs
 	@$(STEP) "test: documentation" --need mandoc,groff,gcc,g++ $(PY) -m pytest -q tests/docs
 test-python: setup python-ext ## the Python binding's own tests
-	@$(STEP) "test: Python" $(PY) -m pytest -q python/tests
+	@$(STEP) "test: Python" env PYTHONDEVMODE=1 $(PY) -m pytest -q -n 2 --dist worksteal python/tests
 test-hosts: setup $(OUT)/libtightwire.a $(OUT)/echo-server-c ## one program in every loop that a host may have, and the examples
 	@$(STEP) "build: examples" --need $(HOSTS) $(MAKE) examples-c
 	@$(STEP) "test: hosts" --need $(HOSTS) $(PY) -m pytest -q -n 2 tests/hosts

@@ -7,7 +7,7 @@ import tightwire
 
 
 async def main(url):
-    messages = asyncio.Queue()
+    messages: asyncio.Queue[str] = asyncio.Queue()
     ws = tightwire.WebSocket(url)
     ws.onmessage = lambda event: messages.put_nowait(event.data)
     await ws  # open, or raises why not

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from typing import Any
 
 import tightwire
 
@@ -11,7 +12,7 @@ BYTES = bytes(i % 251 for i in range(1 << 20))
 
 async def talk(url: str, ca: str) -> None:
     ws = tightwire.WebSocket(url, "demo.v1", tls=tightwire.TLS(ca=ca))
-    messages: asyncio.Queue = asyncio.Queue()
+    messages: asyncio.Queue[Any] = asyncio.Queue()
     closed = asyncio.get_running_loop().create_future()
     ws.onmessage = lambda event: messages.put_nowait(event.data)
     ws.onclose = closed.set_result

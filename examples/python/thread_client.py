@@ -5,7 +5,7 @@ import sys
 
 import tightwire
 
-answers = queue.Queue()
+answers: queue.Queue[object] = queue.Queue()
 
 
 def make(url):

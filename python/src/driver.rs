@@ -23,6 +23,8 @@ pub(crate) struct Driver {
     driven: AtomicBool,
     /// Somebody is in `run`.
     running: AtomicBool,
+    /// The next turn is to say goodbye to the peers.
+    goodbye_due: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -53,6 +55,7 @@ impl Driver {
             handle: event_loop.handle(),
             driven: AtomicBool::new(false),
             running: AtomicBool::new(false),
+            goodbye_due: AtomicBool::new(false),
             state: Mutex::new(State {
                 event_loop: Some(Box::new(event_loop)),
                 owner: thread::current().id(),
@@ -105,8 +108,21 @@ impl Driver {
         self.running.store(false, Ordering::Release);
     }
 
+    /// In a forked child the thread that ran it is not there any more, and the loop is torn down.
     pub(crate) fn is_running(&self) -> bool {
-        self.running.load(Ordering::Acquire)
+        self.running.load(Ordering::Acquire) && !self.is_gone()
+    }
+
+    /// Has whoever drives the loop call `EventLoop::go_away` in its next turn, which begins at once.
+    pub(crate) fn go_away_soon(&self) {
+        self.goodbye_due.store(true, Ordering::Release);
+        // A loop that is closed has no peers left.
+        let _ = self.handle.post(Box::new(|_| {}));
+    }
+
+    /// Whether `go_away_soon` was called, once.
+    pub(crate) fn take_goodbye(&self) -> bool {
+        self.goodbye_due.load(Ordering::Relaxed) && self.goodbye_due.swap(false, Ordering::AcqRel)
     }
 
     pub(crate) fn is_own_thread(&self) -> bool {

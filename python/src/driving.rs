@@ -30,6 +30,9 @@ pub(crate) fn run_until(
         let Some(mut event_loop) = driver.checkout() else {
             return if driver.is_gone() { Ok(()) } else { Err(is_at_work()) };
         };
+        if driver.take_goodbye() {
+            event_loop.go_away();
+        }
         // Both in any case: a word to stop is good for one run.
         let stopped = event_loop.take_stop();
         if stopped || is_over(&event_loop) {

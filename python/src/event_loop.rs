@@ -56,6 +56,9 @@ impl BaseLoop {
     /// One turn without waiting: whether nothing is left afterwards, and what went wrong.
     fn turn_once(&self, py: Python<'_>) -> (bool, PyResult<()>) {
         let Some(mut event_loop) = self.driver.checkout() else { return (false, Ok(())) };
+        if self.driver.take_goodbye() {
+            event_loop.go_away();
+        }
         let turned = event_loop.turn(Some(Duration::ZERO));
         let idle = event_loop.is_idle();
         self.driver.checkin(event_loop);
@@ -237,6 +240,11 @@ impl BaseLoop {
             event_loop.go_away();
             self.driver.checkin(event_loop);
         }
+    }
+
+    /// `_go_away` by the thread that drives the loop, as soon as it can. Any thread.
+    fn _go_away_soon(&self) {
+        self.driver.go_away_soon();
     }
 
     /// `_go_away`, and turns for up to `grace` seconds. The interpreter lock is given up while there is

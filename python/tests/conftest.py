@@ -3,16 +3,20 @@
 import asyncio
 import base64
 import contextlib
+import gc
 import hashlib
 import os
+import selectors
 import signal
 import socket
+import sys
 import threading
 
 import pytest
 import trio
 import uvloop
 import websockets.sync.server
+from hosts import HOSTS, Trio
 
 import tightwire
 from tightwire import _loops, _trio
@@ -20,15 +24,29 @@ from tightwire import _loops, _trio
 SECONDS = 20
 
 
+def pytest_collection_finish(session):
+    """What the tests collect need not be looked for among what Python and pytest keep anyway."""
+    gc.freeze()
+
+
+def unavailable(reason):
+    """Skips a test for what this machine lacks; in CI, where everything has to be there, fails."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
 @pytest.fixture(autouse=True)
-def deadline():
-    """Ends a test that hangs: the signal also leaves `run()`."""
+def deadline(request):
+    """Ends a test that hangs: the signal also leaves `run()`. `@pytest.mark.seconds(n)` allows more time."""
+    marker = request.node.get_closest_marker("seconds")
+    seconds = marker.args[0] if marker is not None else SECONDS
 
     def late(signum, frame):
-        raise TimeoutError(f"test took more than {SECONDS} s")
+        raise TimeoutError(f"test took more than {seconds} s")
 
     old = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     yield
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, old)
@@ -111,18 +129,53 @@ def play_thread(setup):
     return result
 
 
+def play_selectors(setup):
+    """The same in a loop of the application's own, which watches a descriptor."""
+    with tightwire.Loop() as loop, selectors.DefaultSelector() as selector:
+        selector.register(loop.fileno(), selectors.EVENT_READ)
+        _loops.use(loop)
+        try:
+            result = setup()
+            while not loop.idle:
+                selector.select()
+                loop.dispatch()
+        finally:
+            del _loops._own.loop
+    return result
+
+
 PLAYS = {
     "own": play_own,
     "asyncio": play_asyncio,
     "uvloop": play_uvloop,
     "trio": play_trio,
     "thread": play_thread,
+    "selectors": play_selectors,
 }
 
 
 @pytest.fixture(params=PLAYS.values(), ids=PLAYS)
 def play(request):
     return request.param
+
+
+@pytest.fixture
+def unraisable(monkeypatch):
+    """What `sys.unraisablehook` was told."""
+    errors = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda info: errors.append(info.exc_value))
+    return errors
+
+
+@pytest.fixture(params=HOSTS.values(), ids=HOSTS)
+def host(request, unraisable):
+    """An event loop with a `run` of its own. What handlers raise is in `reported`."""
+    host = request.param()
+    if isinstance(host, Trio):
+        host.reported = unraisable
+    yield host
+    # Where the host is told, nobody else is.
+    assert host.reported is unraisable or not unraisable
 
 
 class Log(list):
@@ -235,6 +288,8 @@ def raw_server(script):
     try:
         yield f"ws://127.0.0.1:{listener.getsockname()[1]}/"
     finally:
+        # Ends an `accept` that nobody came to.
+        listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join(SECONDS)
 

@@ -1,24 +1,15 @@
 """Blob and ArrayBuffer: by themselves, received, and sent, also from files."""
 
 import array
-import asyncio
 import os
 import threading
 
 import numpy
 import pytest
-import trio
 from conftest import SECONDS, accept_upgrade, raw_server, running_server
 
 import tightwire
 from tightwire import ArrayBuffer, Blob, NotReadableError, WebSocket
-
-
-def awaited(coroutine):
-    async def main():
-        return await coroutine
-
-    return asyncio.run(main())
 
 
 def test_a_blob_is_made_of_parts():
@@ -80,19 +71,19 @@ def test_blobs_compare_by_content():
         blob < b"abd"
 
 
-def test_blobs_are_read_by_await():
-    blob = Blob([b"\xef\xbb\xbfa\xffb"])
-    assert awaited(blob.text()) == "a\ufffdb"
-    assert awaited(blob.bytes()) == bytes(blob)
-    buffer = awaited(blob.arrayBuffer())
-    assert type(buffer) is ArrayBuffer and buffer == blob
-
-    async def pieces(blob):
-        return [piece async for piece in blob.stream()]
-
+def test_blobs_are_read_by_await(host):
     data = bytes(range(256)) * 300
-    got = asyncio.run(pieces(Blob([data])))
-    assert b"".join(got) == data and max(map(len, got)) == 65536
+
+    async def main():
+        blob = Blob([b"\xef\xbb\xbfa\xffb"])
+        assert await blob.text() == "a\ufffdb"
+        assert await blob.bytes() == bytes(blob)
+        buffer = await blob.arrayBuffer()
+        assert type(buffer) is ArrayBuffer and buffer == blob
+        return [piece async for piece in Blob([data]).stream()]
+
+    pieces = host.run(main)
+    assert b"".join(pieces) == data and max(map(len, pieces)) == 65536
 
 
 def test_array_buffers_can_be_written():
@@ -176,7 +167,6 @@ def test_a_blob_of_a_file(path):
     blob = Blob.from_file(path, type="A/B")
     assert (blob.size, blob.type) == (1024, "a/b") and bytes(blob) == path.read_bytes()
     assert bytes(blob.slice(255, 258)) == b"\xff\0\1"
-    assert awaited(blob.bytes()) == trio.run(blob.bytes) == path.read_bytes()
     assert bytes(Blob([b"<", blob.slice(0, 2), b">"])) == b"<\0\1>"
     assert blob == blob and blob != Blob.from_file(path) and hash(blob) == hash(blob)
     with pytest.raises(BufferError, match="read it"):
@@ -187,6 +177,13 @@ def test_a_blob_of_a_file(path):
         assert file.read(2) == b"\xe8\xe9"
     path.unlink()
     assert bytes(rest) == bytes(range(1000 % 256, 256))
+
+
+def test_a_blob_of_a_file_is_awaited(host, path):
+    async def main():
+        return await Blob.from_file(path).bytes()
+
+    assert host.run(main) == path.read_bytes()
 
 
 def test_a_file_that_changed_cannot_be_read(path):

@@ -7,7 +7,7 @@ import pytest
 import websockets.exceptions
 import websockets.sync.client
 import websockets.sync.server
-from conftest import SECONDS, running_server
+from conftest import SECONDS, echo, running_server
 
 import tightwire
 from tightwire import Deflate, Stats, WebSocket
@@ -16,24 +16,27 @@ MODES = ["shared", "dedicated", "parked"]
 TEXT = "".join(f'{{"id": {n}, "name": "somebody", "ok": true}},' for n in range(100))
 
 
-def echo(ws):
-    ws.onmessage = lambda event: ws.send(event.data)
+@pytest.fixture
+def talk(play):
+    """Opens a URL, calls `send`, and closes after `count` messages: the socket and the messages. On every loop."""
 
+    def talk(url, send, count, **options):
+        got = []
 
-def talk(url, send, count, **options):
-    """Opens `url`, calls `send`, and closes after `count` messages: the socket and the messages."""
-    got = []
+        def setup():
+            def on_message(event):
+                got.append(event.data)
+                if len(got) == count:
+                    ws.close(1000)
 
-    def on_message(event):
-        got.append(event.data)
-        if len(got) == count:
-            ws.close(1000)
+            ws = WebSocket(url, **options)
+            ws.onopen = lambda event: send(ws)
+            ws.onmessage = on_message
+            return ws
 
-    ws = WebSocket(url, **options)
-    ws.onopen = lambda event: send(ws)
-    ws.onmessage = on_message
-    ws.run()
-    return ws, got
+        return play(setup), got
+
+    return talk
 
 
 def url_of(server):
@@ -42,7 +45,7 @@ def url_of(server):
 
 @pytest.mark.parametrize("ours", MODES)
 @pytest.mark.parametrize("theirs", MODES)
-def test_every_mode_with_every_mode(ours, theirs):
+def test_every_mode_with_every_mode(talk, ours, theirs):
     messages = [TEXT, TEXT.encode(), "", b"x", TEXT[:200], "é" * 1000, bytes(100_000)] * 3
     with running_server(echo, compression=Deflate(theirs, threshold=1)) as server:
 
@@ -60,7 +63,7 @@ def test_every_mode_with_every_mode(ours, theirs):
     assert 0 < stats.deflate_received_compressed < stats.deflate_received / 3
 
 
-def test_the_defaults_are_an_offer_and_no_acceptance():
+def test_the_defaults_are_an_offer_and_no_acceptance(talk):
     with running_server(echo) as server:
         ws, _ = talk(url_of(server), lambda ws: ws.send(TEXT, compress=True), 1)
         assert (ws.extensions, ws.stats[:4]) == ("", Stats()[:4])
@@ -119,7 +122,7 @@ def test_what_is_offered(compression, offer):
     assert fields.get("Sec-WebSocket-Extensions") == offer
 
 
-def test_the_choice_for_one_message_and_the_threshold():
+def test_the_choice_for_one_message_and_the_threshold(talk):
     with running_server(echo, compression=Deflate(threshold=100)) as server:
         counts = []
 
@@ -132,13 +135,13 @@ def test_the_choice_for_one_message_and_the_threshold():
     assert counts == [0, 0, 100, 103]
 
 
-def test_a_message_over_the_limit_after_inflating():
+def test_a_message_over_the_limit_after_inflating(talk):
     with running_server(echo, compression=True, limits=tightwire.Limits(max_message=1000)) as server:
         ws, got = talk(url_of(server), lambda ws: ws.send("x" * 1001), 1)
-        assert got == [] and ws.run().code == 1009
+        assert got == [] and ws.close_event.code == 1009
     with running_server(lambda ws: ws.send("x" * 1001), compression=True) as server:
-        ws = WebSocket(url_of(server), limits=tightwire.Limits(max_message=1000))
-        assert ws.run().code == 1006
+        ws, _ = talk(url_of(server), lambda ws: None, 1, limits=tightwire.Limits(max_message=1000))
+        assert ws.close_event.code == 1006
         assert isinstance(ws.error, tightwire.PayloadTooBig)
 
 
@@ -152,7 +155,7 @@ def test_compressed_data_that_is_none_fails_the_connection():
     assert closed.value.rcvd.code == 1007
 
 
-def test_sends_of_other_threads_are_compressed_too():
+def test_sends_of_other_threads_are_compressed_too(talk):
     with running_server(echo, compression=True) as server:
 
         def send(ws):
@@ -199,7 +202,7 @@ def test_websockets_as_client(mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_websockets_as_server(mode):
+def test_websockets_as_server(talk, mode):
     def handle(peer):
         for data in peer:
             peer.send(data)

@@ -1,9 +1,7 @@
 """`tightwire.Loop`: driven by `run`, by a thread of its own, and by hand."""
 
 import selectors
-import subprocess
 import sys
-import textwrap
 import threading
 import weakref
 
@@ -237,32 +235,6 @@ def test_a_loop_without_references_goes(url):
     gone = weakref.ref(loop)
     del loop
     assert gone() is None and ws.readyState == ws.CLOSED
-
-
-def test_the_program_may_end_with_a_busy_thread(server):
-    program = """
-        import sys, threading, tightwire
-        loop = tightwire.Loop()
-        loop.start_thread()
-        busy = threading.Event()
-
-        def make():
-            ws = tightwire.WebSocket(sys.argv[1])
-            ws.onopen = lambda event: ws.send("x")
-
-            def again(event):
-                busy.set()
-                ws.send(event.data)
-
-            ws.onmessage = again
-
-        loop.call(make)
-        busy.wait()
-    """
-    url = f"ws://127.0.0.1:{server.port}"
-    command = [sys.executable, "-X", "dev", "-c", textwrap.dedent(program), url]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_what_is_no_loop_is_refused(url):

@@ -3,13 +3,12 @@
 import gc
 import os
 import signal
-import subprocess
-import sys
 import threading
 import weakref
 
 import pytest
-from conftest import SECONDS, echo, raw_server, running_server, timers, wait_for_end
+from conftest import SECONDS, echo, raw_server, timers, wait_for_end
+from programs import run_program
 
 import tightwire
 from tightwire import WebSocket, _loops
@@ -48,9 +47,8 @@ def test_the_loop_goes_when_nothing_is_left(play, url):
     assert timers() <= before and not hasattr(_loops._own, "loop") and not _loops._hosts
 
 
-def test_an_exception_in_a_handler_is_reported(url, monkeypatch):
-    seen, reported = [], []
-    monkeypatch.setattr(sys, "unraisablehook", lambda info: reported.append(info.exc_value))
+def test_an_exception_in_a_handler_is_reported(url, unraisable):
+    seen = []
     ws = WebSocket(url)
 
     def boom(event):
@@ -63,7 +61,7 @@ def test_an_exception_in_a_handler_is_reported(url, monkeypatch):
     ws.addEventListener("message", lambda event: ws.close())
     tightwire.run()
     assert seen == ["open", "message", "close"]
-    assert [str(error) for error in reported] == seen
+    assert [str(error) for error in unraisable] == seen
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
@@ -247,51 +245,9 @@ def test_a_closed_socket_is_freed_at_once(play, url):
     assert ref() is None
 
 
-def run_python(code, *arguments):
-    command = [sys.executable, "-W", "error::ResourceWarning", "-c", code, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
-
-
 def test_a_socket_that_was_never_driven_warns_at_exit(url):
-    done = run_python("import sys, tightwire; tightwire.WebSocket(sys.argv[1])", url)
+    done = run_program("import sys, tightwire; tightwire.WebSocket(sys.argv[1])", url, strict=False)
     assert done.returncode == 0 and "never driven" in done.stderr
-
-
-def test_exit_with_open_sockets_says_goodbye():
-    codes = []
-
-    def greet(ws):
-        ws.onclose = lambda event: codes.append(event.code)
-        ws.send("x")
-
-    code = """
-import sys, tightwire
-ws = tightwire.WebSocket(sys.argv[1])
-def stop(event): raise SystemExit(7)
-ws.onmessage = stop
-tightwire.run()
-"""
-    with running_server(greet) as server:
-        done = run_python(code, f"ws://127.0.0.1:{server.port}")
-        assert (done.returncode, done.stderr) == (7, "")
-    assert codes == [1001]
-
-
-def test_a_forked_child_leaves_the_parent_alone(url):
-    code = """
-import os, sys, tightwire
-ws = tightwire.WebSocket(sys.argv[1])
-def opened(event):
-    child = os.fork()
-    if child == 0:
-        os._exit(5 if ws.readyState == 3 else 6)
-    ws.send(str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
-ws.onopen = opened
-ws.onmessage = lambda event: (print(event.data), ws.close())
-print(ws.run().wasClean)
-"""
-    done = run_python(code, url)
-    assert (done.stdout, done.stderr) == ("5\nTrue\n", "")
 
 
 def test_threads_have_loops_of_their_own(url):

@@ -1,9 +1,7 @@
-"""The package as a whole: its types, names and exceptions."""
+"""The package as a whole: its names and exceptions."""
 
 import inspect
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,21 +10,6 @@ import tightwire
 from tightwire import exceptions
 
 PACKAGE = Path(tightwire.__file__).parent
-
-
-def test_stubs_agree_with_the_package():
-    pytest.importorskip("mypy")
-    allowed = str(Path(__file__).with_name("stubtest.allow"))
-    stubtest = ["mypy.stubtest", "tightwire", "--allowlist", allowed, "--ignore-unused-allowlist"]
-    for command in (["mypy", "--strict", "-p", "tightwire"], stubtest):
-        done = subprocess.run(
-            [sys.executable, "-m", *command], cwd=PACKAGE.parent, capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_it_is_typed():
-    assert (PACKAGE / "py.typed").exists()
 
 
 def test_all_names_exist_and_are_documented():

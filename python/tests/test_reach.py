@@ -1,47 +1,55 @@
 """Reaching a server: Unix sockets, given sockets, local addresses, proxies."""
 
+import contextlib
 import socket
 import threading
 
 import pytest
-from conftest import SECONDS, running_server
+from conftest import SECONDS, echo, running_server
 
 import tightwire
 from tightwire import Proxy, WebSocket
 
 
-def echo(ws):
-    ws.onmessage = lambda event: ws.send(event.data)
+@pytest.fixture
+def converse(play):
+    """What an echo server answers to a message, on every loop: the socket and the answer."""
 
+    def converse(url, **options):
+        got = []
 
-def converse(url, **options):
-    """What an echo server answers to a message: the socket and the answer."""
-    ws = WebSocket(url, **options)
-    got = []
-    ws.onopen = lambda event: ws.send("hello")
-    ws.onmessage = lambda event: (got.append(event.data), ws.close(1000))
-    ws.run()
-    return ws, got
+        def setup():
+            ws = WebSocket(url, **options)
+            ws.onopen = lambda event: ws.send("hello")
+            ws.onmessage = lambda event: (got.append(event.data), ws.close(1000))
+            return ws
+
+        return play(setup), got
+
+    return converse
 
 
 def relay(listener, port):
     """Hands on one connection of `listener` to a port of this machine."""
 
     def copy(source, sink):
-        while data := source.recv(65536):
-            sink.sendall(data)
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
 
     def serve():
         client, _ = listener.accept()
-        server = socket.create_connection(("127.0.0.1", port))
-        threading.Thread(target=copy, args=(client, server), daemon=True).start()
-        copy(server, client)
-        client.close()
+        with client, socket.create_connection(("127.0.0.1", port)) as server:
+            there = threading.Thread(target=copy, args=(client, server))
+            there.start()
+            copy(server, client)
+            there.join(SECONDS)
 
     threading.Thread(target=serve, daemon=True).start()
 
 
-def test_a_unix_socket(tmp_path):
+def test_a_unix_socket(converse, tmp_path):
     path = tmp_path / "ws.sock"
     with running_server(echo) as server, socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
@@ -53,7 +61,7 @@ def test_a_unix_socket(tmp_path):
     assert isinstance(ws.error, tightwire.ConnectError) and "nobody.sock" in str(ws.error)
 
 
-def test_a_socket_that_is_connected_already():
+def test_a_socket_that_is_connected_already(converse):
     with running_server(echo) as server:
         with socket.create_connection(("127.0.0.1", server.port)) as sock:
             _, got = converse("ws://127.0.0.1:1/", sock=sock)
@@ -62,7 +70,7 @@ def test_a_socket_that_is_connected_already():
         WebSocket("ws://127.0.0.1:1/", sock=sock)
 
 
-def test_the_local_address():
+def test_the_local_address(converse):
     seen = []
 
     def handle(ws):
@@ -92,7 +100,7 @@ def refusing_proxy():
 
 
 @pytest.mark.parametrize("form", [str, Proxy])
-def test_a_proxy_that_refuses(form):
+def test_a_proxy_that_refuses(converse, form):
     port, asked = refusing_proxy()
     ws, _ = converse("ws://server.example/", proxy=form(f"http://me:secret@127.0.0.1:{port}"))
     assert asked[0].startswith("CONNECT server.example:80 HTTP/1.1\r\n") and "Basic bWU6c2VjcmV0" in asked[0]
@@ -100,7 +108,7 @@ def test_a_proxy_that_refuses(form):
     assert ws.error.phase == "proxy"
 
 
-def test_the_environment_and_how_to_ignore_it(monkeypatch):
+def test_the_environment_and_how_to_ignore_it(converse, monkeypatch):
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     port, asked = refusing_proxy()
@@ -127,7 +135,7 @@ def test_bad_ports_are_blocked_on_request(play, log, port):
     assert str(ws.error) == f"tcp: port {port} is blocked, as in browsers (option: block_bad_ports)"
 
 
-def test_a_relative_url_needs_a_base():
+def test_a_relative_url_needs_a_base(converse):
     with running_server(echo) as server:
         base = f"http://localhost:{server.port}/dir/page#part"
         ws, got = converse("chat?x=1", base=base)

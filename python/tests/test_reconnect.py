@@ -1,10 +1,8 @@
-"""`reconnect`: open sockets one after the other, on asyncio and blocking."""
-
-import asyncio
-import threading
+"""`reconnect`: open sockets one after the other, in every host and blocking."""
 
 import pytest
 from conftest import SECONDS, running_server
+from hosts import HOSTS
 from test_request import answers
 
 import tightwire
@@ -14,32 +12,33 @@ from tightwire import Reconnect, reconnect
 SOON = Reconnect(initial=0.005)
 
 
-class Ways:
-    """The same iteration in asyncio and without."""
+def blocking(attempts, body):
+    for ws in attempts:
+        if body(ws) is not None:
+            ws.close()
+            ws.run()
+            break
+        ws.run()
 
-    @staticmethod
-    def asynchronous(attempts, body):
+
+def asynchronous(host):
+    """The same iteration in a host."""
+
+    def way(attempts, body):
         async def main():
             async for ws in attempts:
                 if body(ws) is not None:
                     break
                 await ws.closed()
 
-        asyncio.run(asyncio.wait_for(main(), SECONDS))
+        host.run(host.at_most, SECONDS, main())
 
-    @staticmethod
-    def blocking(attempts, body):
-        for ws in attempts:
-            if body(ws) is not None:
-                ws.close()
-                ws.run()
-                break
-            ws.run()
+    return way
 
 
-@pytest.fixture(params=["asynchronous", "blocking"])
+@pytest.fixture(params=["blocking", *HOSTS])
 def way(request):
-    return getattr(Ways, request.param)
+    return blocking if request.param == "blocking" else asynchronous(HOSTS[request.param]())
 
 
 @pytest.fixture
@@ -86,7 +85,7 @@ def test_attempts_may_be_limited(way):
         way(reconnect("ws://127.0.0.1:1/", policy=SOON._replace(max_attempts=2)), lambda ws: None)
 
 
-def test_a_socket_that_is_still_open_is_closed_before_the_next():
+def test_a_socket_that_is_still_open_is_closed_before_the_next(host):
     async def main():
         seen = []
         async for ws in reconnect(url, policy=SOON):
@@ -99,7 +98,7 @@ def test_a_socket_that_is_still_open_is_closed_before_the_next():
 
     with running_server() as server:
         url = f"ws://127.0.0.1:{server.port}/"
-        asyncio.run(asyncio.wait_for(main(), SECONDS))
+        host.run(main)
         for count, ws in enumerate(reconnect(url, policy=SOON)):
             if count == 1:
                 ws.close()
@@ -107,22 +106,23 @@ def test_a_socket_that_is_still_open_is_closed_before_the_next():
                 break
 
 
-def test_on_resume_may_be_a_coroutine(flaky):
+def test_on_resume_may_be_a_coroutine(host, flaky):
     async def main():
-        subscribed = threading.Event()
+        subscribed = []
 
         async def subscribe(ws):
-            await asyncio.sleep(0)
-            subscribed.set()
+            await host.sleep(0)
+            subscribed.append(ws)
 
         async for ws in reconnect(flaky, policy=SOON, on_resume=subscribe):
-            if subscribed.is_set():
+            if subscribed:
+                assert subscribed == [ws]
                 ws.abort()
                 break
             ws.send("drop me")
             await ws.closed()
 
-    asyncio.run(asyncio.wait_for(main(), SECONDS))
+    host.run(main)
 
 
 @pytest.mark.parametrize(
@@ -137,13 +137,3 @@ def test_on_resume_may_be_a_coroutine(flaky):
 def test_a_policy_that_makes_no_sense_is_refused_at_once(policy, field):
     with pytest.raises((ValueError, tightwire.InvalidArgument), match=field):
         reconnect("ws://127.0.0.1:1/", policy=policy)
-
-
-def test_closed_may_be_awaited_by_many_and_late(flaky):
-    async def main():
-        ws = await tightwire.WebSocket(flaky)
-        ws.send("drop me")
-        both = await asyncio.gather(ws.closed(), ws.closed())
-        assert both[0] is both[1] is await ws.closed() is ws.close_event
-
-    asyncio.run(asyncio.wait_for(main(), SECONDS))

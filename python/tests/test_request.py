@@ -6,7 +6,7 @@ import threading
 from contextlib import contextmanager, suppress
 
 import pytest
-from conftest import SECONDS, accept_upgrade, read_head, running_server, wait_for_end
+from conftest import SECONDS, accept_upgrade, read_head, wait_for_end
 
 import tightwire
 from tightwire import Auth, WebSocket
@@ -42,12 +42,19 @@ def answers(*replies):
         thread.join(SECONDS)
 
 
-def visit(url, **options):
-    """Opens and closes again."""
-    ws = WebSocket(url, **options)
-    ws.onopen = lambda event: ws.abort()
-    ws.run()
-    return ws
+@pytest.fixture
+def visit(play):
+    """Opens a socket and closes it again, on every loop."""
+
+    def visit(url, **options):
+        def setup():
+            ws = WebSocket(url, **options)
+            ws.onopen = lambda event: ws.abort()
+            return ws
+
+        return play(setup)
+
+    return visit
 
 
 @pytest.mark.parametrize(
@@ -58,20 +65,20 @@ def visit(url, **options):
         (Auth.bearer("a.b-c"), "Bearer a.b-c"),
     ],
 )
-def test_a_login_goes_with_the_request(auth, header):
+def test_a_login_goes_with_the_request(visit, auth, header):
     with answers(None) as (url, requests):
         visit(url, auth=auth)
     assert f"Authorization: {header}\r\n" in requests[0]
 
 
-def test_a_challenge_is_answered():
+def test_a_challenge_is_answered(visit):
     with answers(b"401 Who\r\n" + CHALLENGE, None) as (url, requests):
         visit(url, auth=Auth.digest("me", "secret"))
     assert "Authorization" not in requests[0]
     assert 'Authorization: Digest username="me"' in requests[1] and "secret" not in requests[1]
 
 
-def test_a_refused_login_is_told_and_not_shown():
+def test_a_refused_login_is_told_and_not_shown(visit):
     with answers(b"401 Who\r\n" + CHALLENGE) as (url, _):
         ws = visit(url, auth=("me", "secret"))
     assert type(ws.error) is tightwire.InvalidStatus and ws.error.response.status == 401
@@ -89,7 +96,7 @@ def test_a_login_of_another_type_is_refused(auth):
         WebSocket("ws://127.0.0.1:1/", auth=("a:b", "c"))
 
 
-def test_a_jar_gives_and_takes_cookies():
+def test_a_jar_gives_and_takes_cookies(visit):
     jar = http.cookiejar.CookieJar()
     login = b"401 Who\r\nSet-Cookie: early=1; Path=/\r\n"
     with answers(login, None) as (url, requests):
@@ -103,7 +110,7 @@ def test_a_jar_gives_and_takes_cookies():
     assert "Cookie" not in requests[0]
 
 
-def test_a_mapping_of_cookies():
+def test_a_mapping_of_cookies(visit):
     with answers(None) as (url, requests):
         visit(url, cookies={"a": "1", "b": "2"})
     assert "Cookie: a=1; b=2\r\n" in requests[0]
@@ -114,7 +121,7 @@ def test_a_mapping_of_cookies():
         WebSocket("ws://127.0.0.1:1/", cookies=7)
 
 
-def test_redirects_are_followed_when_asked_for():
+def test_redirects_are_followed_when_asked_for(visit):
     with answers(None) as (there, requests):
         moved = b"302 Found\r\nLocation: " + there.replace("ws:", "http:").encode() + b"x\r\n"
         with answers(moved) as (url, _):
@@ -133,7 +140,7 @@ def test_redirects_are_followed_when_asked_for():
     assert dict(error.response.headers)["Location"] == "/"
 
 
-def test_failures_have_their_own_classes_and_causes():
+def test_failures_have_their_own_classes_and_causes(visit):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     error = visit(f"ws://127.0.0.1:{port}/").error
@@ -153,11 +160,12 @@ def test_failures_have_their_own_classes_and_causes():
             assert type(visit(url).error) is cls
 
 
-def test_a_ping_tells_how_long_it_took():
-    with running_server() as server:
-        ws = WebSocket(f"ws://127.0.0.1:{server.port}/")
+def test_a_ping_tells_how_long_it_took(play, url):
+    def setup():
+        ws = WebSocket(url)
         assert ws.latency is None
         ws.onopen = lambda event: (ws.ping(b"?"), ws.send("after it"))
         ws.onmessage = lambda event: ws.close()
-        ws.run()
-        assert 0 < ws.latency < SECONDS
+        return ws
+
+    assert 0 < play(setup).latency < SECONDS

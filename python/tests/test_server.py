@@ -154,24 +154,6 @@ def test_max_connections():
     assert refused.value.response.status_code == 503
 
 
-def test_an_async_handler():
-    async def main():
-        over = asyncio.get_running_loop().create_future()
-
-        async def handle(ws):
-            await asyncio.sleep(0)
-            ws.onclose = over.set_result
-            ws.close(4002)
-
-        server = tightwire.serve(handle)
-        ws = await WebSocket(f"ws://127.0.0.1:{server.port}")
-        await over
-        server.close()
-        return ws
-
-    assert asyncio.run(main()).readyState == 3
-
-
 @pytest.mark.parametrize(
     "arguments, options, error, text",
     [
@@ -318,24 +300,26 @@ def test_bad_tls_settings(files, tmp_path):
         tightwire.serve(echo, tls=TLS(ca=files["ca"]))
 
 
-def test_a_broadcast_reaches_everybody():
+def test_a_broadcast_reaches_everybody(host):
     async def main():
         server = tightwire.serve(lambda ws: None)
         got = []
         sockets = [await WebSocket(f"ws://127.0.0.1:{server.port}/") for _ in range(3)]
-        everybody = asyncio.Event()
+        everybody = host.event()
         for ws in sockets:
             ws.onmessage = lambda event: (got.append(event.data), len(got) == 3 and everybody.set())
         assert server.broadcast("hello") == 3
-        await asyncio.wait_for(everybody.wait(), SECONDS)
+        await host.at_most(SECONDS, everybody.wait())
         assert got == ["hello"] * 3
         server.close()
         assert server.broadcast(b"nobody") == 0
 
-    asyncio.run(main())
-    with running_server() as server:
-        with pytest.raises(RuntimeError, match="thread"):
-            server.broadcast("x")
+    host.run(main)
+
+
+def test_a_broadcast_belongs_to_the_thread_of_its_server(server):
+    with pytest.raises(RuntimeError, match="thread"):
+        server.broadcast("x")
 
 
 def test_a_paused_socket_gets_nothing_until_it_is_resumed(play, url):

@@ -40,24 +40,34 @@ def trusting(authority):
     return context
 
 
-def visit(url, tls, say=("hello", BIG), **options):
-    """What came back, and the socket."""
-    ws, got = WebSocket(url, tls=tls, **options), []
-    ws.onopen = lambda event: [ws.send(data) for data in say]
-    ws.onmessage = lambda event: (got.append(event.data), len(got) == len(say) and ws.close(1000))
-    ws.run()
-    return got, ws
+@pytest.fixture
+def visit(play):
+    """What came back, and the socket, on every loop."""
+
+    def visit(url, tls, say=("hello", BIG), **options):
+        got = []
+
+        def setup():
+            ws = WebSocket(url, tls=tls, **options)
+            ws.onopen = lambda event: [ws.send(data) for data in say]
+            ws.onmessage = lambda event: (got.append(event.data), len(got) == len(say) and ws.close(1000))
+            return ws
+
+        ws = play(setup)
+        return got, ws
+
+    return visit
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_a_client_talks_to_a_server_that_is_not_ours(shown, trusting, version):
+def test_a_client_talks_to_a_server_that_is_not_ours(visit, shown, trusting, version):
     trusting.minimum_version = trusting.maximum_version = version
     with foreign_server(ssl=shown) as url:
         got, ws = visit(url, trusting)
     assert got == ["hello", BIG] and ws.close_event.wasClean and ws.error is None
 
 
-def test_both_ends_are_ours(shown, trusting, play, log):
+def test_both_ends_are_ours(visit, play, shown, trusting, log):
     with running_server(tls=shown) as server:
         url = f"wss://localhost:{server.port}"
 
@@ -102,14 +112,14 @@ def test_a_server_serves_a_client_that_is_not_ours(shown, trusting):
         ),
     ],
 )
-def test_what_the_context_refuses_is_refused_with_the_reason(authority, trusting, make, kind):
+def test_what_the_context_refuses_is_refused_with_the_reason(visit, authority, trusting, make, kind):
     with running_server(tls=of_server(make(authority))) as server:
         got, ws = visit(f"wss://localhost:{server.port}", trusting)
     assert not got and isinstance(ws.error, ssl.SSLError), ws.error
     assert (ws.error.phase, ws.error.code, ws.error.kind) == ("tls", 24, kind)
 
 
-def test_what_the_context_does_not_ask_for_is_not_asked_for():
+def test_what_the_context_does_not_ask_for_is_not_asked_for(visit):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with running_server(tls=of_server(trustme.CA().issue_cert("other.example"))) as server:
@@ -117,7 +127,7 @@ def test_what_the_context_does_not_ask_for_is_not_asked_for():
     assert got == ["hello"]
 
 
-def test_certificates_of_clients(authority, trusting):
+def test_certificates_of_clients(visit, authority, trusting):
     asking = of_server(authority.issue_cert("localhost"))
     asking.verify_mode = ssl.CERT_REQUIRED
     authority.configure_trust(asking)
@@ -129,7 +139,7 @@ def test_certificates_of_clients(authority, trusting):
         assert visit(url, trusting)[0] == ["hello", BIG]
 
 
-def test_settings_that_only_a_context_has(shown, trusting):
+def test_settings_that_only_a_context_has(visit, shown, trusting):
     names = []
     shown.sni_callback = lambda tls, name, context: names.append(name)
     trusting.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -140,7 +150,7 @@ def test_settings_that_only_a_context_has(shown, trusting):
     assert names == ["localhost"]
 
 
-def test_a_server_gets_another_context(authority, shown, trusting):
+def test_a_server_gets_another_context(visit, authority, shown, trusting):
     with running_server(tls=shown) as server:
         url = f"wss://localhost:{server.port}"
         before = visit(url, trusting)[1]
@@ -151,26 +161,29 @@ def test_a_server_gets_another_context(authority, shown, trusting):
     assert before.error is None
 
 
-def test_a_proxy_over_tls(shown, trusting):
+def test_a_proxy_over_tls(visit, shown, trusting):
     def proxy(listener, to):
         client, _ = listener.accept()
         with shown.wrap_socket(client, server_side=True) as near:
             head = b""
             while not head.endswith(b"\r\n\r\n"):
                 head += near.recv(1)
-            far = socket.create_connection(("127.0.0.1", to))
-            near.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-            near.settimeout(0.01)
-            far.settimeout(0.01)
-            open_ = True
-            while open_:
-                for source, sink in ((near, far), (far, near)):
-                    try:
-                        data = source.recv(65536)
-                    except TimeoutError:
-                        continue
-                    open_ = open_ and bool(data)
-                    sink.sendall(data)
+            with socket.create_connection(("127.0.0.1", to)) as far:
+                near.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+                hand_on(near, far)
+
+    def hand_on(near, far):
+        near.settimeout(0.01)
+        far.settimeout(0.01)
+        open_ = True
+        while open_:
+            for source, sink in ((near, far), (far, near)):
+                try:
+                    data = source.recv(65536)
+                except TimeoutError:
+                    continue
+                open_ = open_ and bool(data)
+                sink.sendall(data)
 
     with running_server(tls=shown) as server, socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=proxy, args=(listener, server.port), daemon=True).start()
@@ -179,7 +192,7 @@ def test_a_proxy_over_tls(shown, trusting):
     assert got == ["hello"]
 
 
-def test_a_cut_is_told_from_an_end(shown, trusting):
+def test_a_cut_is_told_from_an_end(visit, shown, trusting):
     def cut(connection):
         with shown.wrap_socket(connection, server_side=True) as tls:
             accept_upgrade(tls)
@@ -189,7 +202,7 @@ def test_a_cut_is_told_from_an_end(shown, trusting):
     assert ws.error.kind == "tls_truncated"
 
 
-def test_a_peer_without_tls(trusting):
+def test_a_peer_without_tls(visit, trusting):
     with running_server() as server:
         _, ws = visit(f"wss://localhost:{server.port}", trusting)
     assert ws.error.kind == "not_tls"

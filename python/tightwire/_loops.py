@@ -12,6 +12,7 @@ import contextlib
 import os
 import sys
 import threading
+import time
 import warnings
 import weakref
 from typing import TYPE_CHECKING, Any, Callable, Protocol, TypeVar, cast
@@ -92,7 +93,7 @@ def _running() -> Host | None:
 
 def hosted_by(host: object) -> Hosted | None:
     """What drives the sockets of a host, if it has any."""
-    ref = _hosts.get(cast("Host", host))
+    ref = _hosts.get(cast("Host", host)) if host is not None else None
     return ref() if ref is not None else None
 
 
@@ -263,7 +264,9 @@ def exception_context(target: EventTarget, handler: object, error: BaseException
 
 async def opened(ws: WebSocket) -> WebSocket:
     """What `await ws` waits for."""
-    await _until(lambda: ws.readyState != ws.CONNECTING, ws, "open", "close")
+    # One that was given up before it was open is closing, and will say why.
+    if ws.readyState == ws.CONNECTING or (ws.readyState == ws.CLOSING and ws.remote_address is None):
+        await _until(lambda: ws.readyState == ws.OPEN or _is_over(ws), ws, "open", "close")
     if ws.error is not None:
         raise ws.error
     return ws
@@ -271,8 +274,26 @@ async def opened(ws: WebSocket) -> WebSocket:
 
 async def closed(ws: WebSocket) -> CloseEvent | None:
     """What `await ws.closed()` waits for."""
-    await _until(lambda: ws.readyState == ws.CLOSED and ws.close_event is not None, ws, "close")
+    await _until(lambda: _is_over(ws), ws, "close")
     return ws.close_event
+
+
+def _is_over(ws: WebSocket) -> bool:
+    return ws.readyState == ws.CLOSED and ws.close_event is not None
+
+
+async def sleep(seconds: float) -> None:
+    """Waits in asyncio or trio."""
+    if _in_trio():
+        await sys.modules["trio"].sleep(seconds)
+    else:
+        import asyncio
+
+        await asyncio.sleep(seconds)
+
+
+def _in_trio() -> bool:
+    return "trio" in sys.modules and sys.modules["trio"].lowlevel.in_trio_run()
 
 
 async def _until(is_over: Callable[[], bool], ws: WebSocket, *types: str) -> None:
@@ -298,7 +319,7 @@ async def _until(is_over: Callable[[], bool], ws: WebSocket, *types: str) -> Non
 def _alarm() -> tuple[Callable[[], object], Callable[[], Awaitable[object]]]:
     """Two functions: one that wakes this task, on any thread, and one that waits for it."""
     thread = threading.get_ident()
-    if "trio" in sys.modules and sys.modules["trio"].lowlevel.in_trio_run():
+    if _in_trio():
         trio = sys.modules["trio"]
         event, token = trio.Event(), trio.lowlevel.current_trio_token()
         wait, ring, ring_from_outside, gone = event.wait, event.set, token.run_sync_soon, trio.RunFinishedError
@@ -339,7 +360,7 @@ def decorator(target: EventTarget, type: str) -> Callable[[_Handler], _Handler]:
 
 @atexit.register
 def _at_exit() -> None:
-    """Says goodbye to the peers of the main thread's own loop, and of loops of the application's."""
+    """Says goodbye to all peers, whoever drives their loops."""
     own: BaseLoop | None = getattr(_own, "loop", None)
     if own is not None:
         del _own.loop
@@ -348,6 +369,8 @@ def _at_exit() -> None:
         end = getattr(loop, "_end", None)
         if end is not None:
             _try(end, FAREWELL)
+        else:
+            _try(_say_goodbye, loop)
 
 
 def _end_own(own: BaseLoop) -> None:
@@ -370,6 +393,22 @@ def _try(function: Callable[..., object], *args: object) -> None:
         function(*args)
     except BaseException as error:
         report_unraisable(error, function)
+
+
+def _say_goodbye(loop: BaseLoop) -> None:
+    """Says goodbye to the peers of an asyncio loop that was not closed, and of other threads' loops."""
+    host = next((host for host, ref in list(_hosts.items()) if _drives(ref(), loop)), None)
+    if loop.running or (host is not None and not loop._own_thread and host.is_running()):
+        loop._go_away_soon()
+        end = time.monotonic() + FAREWELL
+        while (loop.running or _drives(hosted_by(host), loop)) and time.monotonic() < end:
+            time.sleep(0.005)
+    elif loop._driven:
+        loop._shutdown(FAREWELL)
+
+
+def _drives(hosted: Hosted | None, loop: BaseLoop) -> bool:
+    return hosted is not None and hosted.loop() is loop
 
 
 def _after_fork() -> None:

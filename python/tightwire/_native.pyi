@@ -487,7 +487,15 @@ class WebSocket(EventTarget):
     other, as tasks, and while more than `Limits.pending_handlers` of them are unfinished nothing is read.
 
     The object lives while a listener may still be called, even without a reference. An open one without listeners is
-    closed, without a status, when the last reference goes; and what is open when the program ends is closed with 1001.
+    closed, without a status, when the last reference goes. What is open at the end of `asyncio.run` or `trio.run` is
+    closed with 1001, and so is, when the program ends, what anything else drives: `run`, a `Loop`, a daemon thread, an
+    asyncio loop that was stopped. Only `os._exit`, a signal, and an asyncio loop that is closed without
+    `shutdown_asyncgens()` leave no time for it.
+
+    `KeyboardInterrupt` and `SystemExit` of a handler end what runs the loop; in trio the main task gets either as
+    `KeyboardInterrupt`. In a forked child the sockets of its parent are CLOSED, without events; it may make new ones, beside a
+    trio run on another thread. Copies of the descriptors of a loop that was at work, in a handler or on a thread, stay
+    open in the child until it ends or calls `exec`.
 
     Args:
         url: `ws:` or `wss:`; `http:` and `https:` mean the same; or `ws+unix:/path/of/socket:/resource`. No
@@ -861,6 +869,7 @@ class BaseLoop:
     def _turn(self) -> None: ...
     def _run_until_stopped(self) -> None: ...
     def _go_away(self) -> None: ...
+    def _go_away_soon(self) -> None: ...
     def _shutdown(self, grace: float) -> None: ...
     @property
     def _at_work(self) -> bool: ...

@@ -20,7 +20,7 @@ __all__ = ["reconnect"]
 class reconnect:  # noqa: N801 - reads like the function that it is used as
     """Open sockets to the same URL, one after the other: a new one when the one before is lost.
 
-    On asyncio with `async for`, elsewhere with `for`.
+    On asyncio and trio with `async for`, elsewhere with `for`.
 
     Example:
         async def main():
@@ -45,7 +45,7 @@ class reconnect:  # noqa: N801 - reads like the function that it is used as
         protocols: As for `WebSocket`.
         policy: How long to wait, and how often.
         on_resume: Called with every open socket but the first, before the body gets it: the place to
-            subscribe again. May be `async def` on asyncio.
+            subscribe again. May be `async def` with `async for`.
         options: As for `WebSocket`.
 
     Raises:
@@ -103,8 +103,6 @@ class _Asynchronous(_Attempts):
         return self
 
     async def __anext__(self) -> WebSocket:
-        import asyncio
-
         while True:
             if self.ws is not None:
                 ws, self.ws = self.ws, None
@@ -115,7 +113,7 @@ class _Asynchronous(_Attempts):
                 wait = self.wait(ws, wanted)
                 if wait is None:
                     raise StopAsyncIteration
-                await asyncio.sleep(wait)
+                await _loops.sleep(wait)
             self.ws = ws = self.connect()
             try:
                 await ws

@@ -14,7 +14,7 @@ from .exceptions import report_unraisable
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from ._native import EventTarget
+    from ._native import BaseLoop, EventTarget
 
 # Seconds between two looks at whether the main task waits for something that can be interrupted.
 _LOOK = 0.01
@@ -31,7 +31,8 @@ class TrioHost:
         self._waiting: weakref.WeakKeyDictionary[EventTarget, _Waiting] = weakref.WeakKeyDictionary()
 
     def is_running(self) -> bool:
-        return running() is self
+        # A loop whose run is over is torn down, so that nobody asks.
+        return True
 
     def add_reader(self, fd: int, callback: Callable[[], object]) -> None:
         scope = self._scopes[fd] = trio.CancelScope()
@@ -107,6 +108,17 @@ async def _drive(
     except trio.Cancelled:
         await _farewell(fd, host, turn)
         raise
+    except BaseException:
+        # The run is lost, and with it whoever could say goodbye; the peers are to see that it ended.
+        _, loop = _driven_by(host)
+        if loop is not None:
+            loop._abandon()
+        raise
+
+
+def _driven_by(host: weakref.ref[TrioHost]) -> tuple[_loops.Hosted | None, BaseLoop | None]:
+    hosted = _loops.hosted_by(host())
+    return hosted, hosted.loop() if hosted is not None else None
 
 
 def _turn(turn: Callable[[], object]) -> None:
@@ -149,8 +161,7 @@ async def _farewell(
     fd: int, host: weakref.ref[TrioHost], turn: Callable[[], object]
 ) -> None:
     """The run ends: says goodbye to the peers."""
-    hosted = _loops.hosted_by(host())
-    loop = hosted.loop() if hosted is not None else None
+    hosted, loop = _driven_by(host)
     if hosted is None or loop is None:
         return
     with trio.move_on_after(_loops.FAREWELL, shield=True) as scope:
