@@ -15,7 +15,7 @@ dist: package man ## target/tightwire-VERSION-SYSTEM.tar.gz, the same bytes ever
 deb: package man ## libtightwire0 and libtightwire-dev for Debian, in target
 	@packaging/deb
 
-abi-update: ## write abi/ anew: exported symbols, layouts and constants
+abi-update: ## write abi/ anew: layouts, constants, declarations, and the header of the coming release
 	@$(PY) packaging/abi.py --update
 size: ## sizes of the stripped shared library, with each provider of TLS and without
 	@packaging/size
