@@ -110,10 +110,13 @@ unsafe impl SizedStruct for tw_client_opts {
 /// TW_OK and the id in `out`, which may be sent to once it is open. Anything else means that nothing was
 /// started and nothing will be called: TW_EINVAL for an argument, which `error` names; TW_EUNSUPPORTED for
 /// an option that this library does not know; TW_EHANDLE, TW_EFORKED; TW_ESHUTDOWN while the loop is being
-/// freed. The id needs no freeing: it dies after its `on_close`.
+/// freed.
 ///
 /// Any thread, any callback. While another thread drives the loop it waits for the end of that turn, so
 /// hold no lock that a callback takes; callbacks may come before this returns.
+///
+/// The id needs no freeing: it dies after its `on_close`. What `options` points at may go when this returns.
+/// What its `user` points at has to live as long as the id.
 ///
 /// # Safety
 ///

@@ -134,7 +134,8 @@ impl Own {
 /// TW_OK; TW_EINVAL for a protocol that the client did not offer or a header that cannot be sent, and then
 /// nothing was answered; TW_ESTATE if it was answered before, or never asked; TW_EHANDLE for a dead id, as
 /// when the client is gone, TW_EFORKED. Any thread, any callback. While another thread drives the loop it
-/// waits for the end of that turn, so hold no lock that a callback takes.
+/// waits for the end of that turn, so hold no lock that a callback takes. What `events` points at may go
+/// when this returns. What `user` points at has to live until `on_close` of the connection.
 ///
 /// # Safety
 ///
