@@ -21,4 +21,4 @@ size: ## sizes of the stripped shared library, with each provider of TLS and wit
 	@packaging/size
 
 test-packaging: setup package man ## the header in every dialect, the binary interface, installed files and who uses them
-	@$(STEP) "test: packaging" --need gcc,g++,gcc-m32,clang,cmake,pkg-config,abidiff $(PY) -m pytest -q -n 2 tests/packaging
+	@$(STEP) "test: packaging" --need gcc,g++,g++-m32,clang,cmake,pkg-config,abidiff,mandoc,dpkg-shlibdeps,$(HOSTS) $(PY) -m pytest -q -n 2 tests/packaging

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 PREFIX = "/opt/tightwire"
 
 
@@ -25,6 +26,18 @@ def tree(tmp_path_factory):
     stage = tmp_path_factory.mktemp("stage")
     run(ROOT / "packaging" / "install", env={**os.environ, "DESTDIR": str(stage), "PREFIX": PREFIX, "LIBDIR": "lib"})
     return Path(f"{stage}{PREFIX}")
+
+
+def pkg_config(tree, *options):
+    """What pkg-config says of the tree, which is not where it will be."""
+    env = {**os.environ, "PKG_CONFIG_PATH": str(tree / "lib" / "pkgconfig")}
+    return run("pkg-config", f"--define-variable=prefix={tree}", *options, "tightwire", env=env).split()
+
+
+def pkg_config_static(tree):
+    """The same for the static library, which has to be asked for by name where there is a shared one."""
+    flags = pkg_config(tree, "--static", "--cflags", "--libs")
+    return ["-l:libtightwire.a" if flag == "-ltightwire" else flag for flag in flags]
 
 
 @pytest.fixture(scope="session")
