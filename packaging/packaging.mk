@@ -17,7 +17,7 @@ deb: package man ## libtightwire0 and libtightwire-dev for Debian, in target
 
 abi-update: ## write abi/ anew: layouts, constants, declarations, and the header of the coming release
 	@$(PY) packaging/abi.py --update
-size: ## sizes of the stripped shared library, with each provider of TLS and without
+size: ## sizes of the stripped shared library, with each provider of TLS and without; fails over the limits
 	@packaging/size
 
 test-packaging: setup package man ## the header in every dialect, the binary interface, installed files and who uses them

@@ -14,10 +14,17 @@ PREFIX = "/opt/tightwire"
 def run(*command, **more):
     """Runs a command, which has to succeed, and yields what it printed."""
     done = subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, timeout=300, check=False, **more
+        list(map(str, command)), capture_output=True, text=True, timeout=600, check=False, **more
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     return done.stdout
+
+
+def pytest_collection_modifyitems(items):
+    """Compilers work here: the usual limit of a test is too little for some on a busy machine."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent) and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(600))
 
 
 @pytest.fixture(scope="session")

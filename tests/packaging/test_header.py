@@ -89,7 +89,7 @@ def test_two_files_of_a_program_may_include_the_wrapper(dialect, tree, tmp_path)
     includes = "\n".join(f"#include <{header}>" for header in headers)
     files = [source(tmp_path, name, text.format(includes=includes)) for name, text in (("main.cpp", MAIN), ("other.cpp", OTHER))]
     program = tmp_path / "program"
-    run("g++", f"-std={dialect}", *pkg_config_static(tree), *files, *pkg_config_static(tree), "-o", program)
+    run("g++", f"-std={dialect}", *files, *pkg_config_static(tree), "-o", program)
     assert run(program) == "hello\n"
 
 

@@ -88,6 +88,7 @@ def static_by_cmake(tree, folder):
 WAYS = [shared_by_pkg_config, static_by_pkg_config, shared_by_cmake, static_by_cmake]
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("build", WAYS, ids=lambda way: way.__name__)
 def test_examples_work(build, tree, tmp_path):
     build(tree, tmp_path)
