@@ -771,7 +771,8 @@ typedef struct tw_tls_opts {
 
 /* Makes a buffer of `len` zero bytes, to be filled through tw_buf_data, with one reference.
  *
- * Returns NULL if there is no memory. Any thread.
+ * Returns NULL if there is no memory. Any thread. The buffer lives until its last reference is given up
+ * by tw_buf_unref, whatever becomes of loops.
  */
 TW_API struct tw_buf *tw_buf_new(size_t len);
 
@@ -780,12 +781,12 @@ TW_API struct tw_buf *tw_buf_new(size_t len);
  * needs; its bytes are read-only until the callback returns.
  *
  * Returns NULL if there is no memory or `message` is NULL. Inside the callback that got `message`, on
- * its thread.
+ * its thread. The buffer lives until its last reference is given up by tw_buf_unref.
  */
 TW_API struct tw_buf *tw_buf_keep(const struct tw_msg *message);
 
-/* The bytes of a buffer, and their number in `len` unless that is NULL. They stay where they are as long
- * as there is a reference. Do not write while the buffer is being sent or another thread reads it.
+/* The bytes of a buffer, and their number in `len` unless that is NULL. The bytes stay where they are
+ * as long as there is a reference. Do not write while the buffer is being sent or another thread reads it.
  *
  * Returns NULL for NULL. Any thread that has a reference.
  */
@@ -795,7 +796,7 @@ void *tw_buf_data(struct tw_buf *buffer,
 
 /* Adds a reference and returns the same buffer; NULL for NULL.
  *
- * Any thread that has a reference.
+ * Any thread that has a reference. The buffer lives until each reference is given up by tw_buf_unref.
  */
 TW_API struct tw_buf *tw_buf_ref(struct tw_buf *buffer);
 
@@ -811,10 +812,13 @@ TW_API void tw_buf_unref(struct tw_buf *buffer);
  * TW_OK and the id in `out`, which may be sent to once it is open. Anything else means that nothing was
  * started and nothing will be called: TW_EINVAL for an argument, which `error` names; TW_EUNSUPPORTED for
  * an option that this library does not know; TW_EHANDLE, TW_EFORKED; TW_ESHUTDOWN while the loop is being
- * freed. The id needs no freeing: it dies after its `on_close`.
+ * freed.
  *
  * Any thread, any callback. While another thread drives the loop it waits for the end of that turn, so
  * hold no lock that a callback takes; callbacks may come before this returns.
+ *
+ * The id needs no freeing: it dies after its `on_close`. What `options` points at may go when this returns.
+ * What its `user` points at has to live as long as the id.
  */
 TW_API
 tw_status tw_connect(tw_loop id,
@@ -869,8 +873,8 @@ TW_API tw_status tw_resume(tw_ws ws);
 /* Looks up a header field by its name, in whatever case; the first one of that name.
  *
  * Returns its value, NUL-ended, and stores its length in `len` unless that is NULL; returns NULL if
- * there is none or an argument is NULL. Inside the callback that got `headers`, on its thread; the
- * value is valid as long as `headers`.
+ * there is none or an argument is NULL. Inside the callback that got `headers`, on its thread. The
+ * value is valid as long as `headers`, until the callback returns.
  */
 TW_API const char *tw_header(const struct tw_headers *headers, const char *name, size_t *len);
 
@@ -884,7 +888,7 @@ TW_API size_t tw_header_count(const struct tw_headers *headers);
  * name may come more than once.
  *
  * TW_OK; TW_EINVAL if there is no such field or an argument is NULL. Inside the callback that got
- * `headers`, on its thread; the texts are valid as long as `headers`.
+ * `headers`, on its thread. The texts are valid as long as `headers`, until the callback returns.
  */
 TW_API
 tw_status tw_header_at(const struct tw_headers *headers,
@@ -931,7 +935,7 @@ TW_API tw_status tw_get_stats(tw_ws ws, struct tw_stats *stats);
  *
  * `options` may be NULL for the defaults. TW_OK and the id in `out`, or TW_EINVAL for a bad
  * argument, TW_EUNSUPPORTED for an option that this library does not know, TW_ENOMEM when the
- * system gave no descriptors or 1023 loops exist. Any thread. End it with tw_loop_free.
+ * system gave no descriptors or 1023 loops exist. Any thread. The id lives until tw_loop_free.
  */
 TW_API
 tw_status tw_loop_new(const struct tw_loop_opts *options,
@@ -980,7 +984,8 @@ TW_API tw_status tw_loop_fd(tw_loop id, ptrdiff_t *out);
  * already, and may do nothing but poke: of tightwire only tw_post, tw_loop_stop and the calls on a
  * connection that do not wait, tw_send among them.
  *
- * TW_OK; TW_ESTATE without TW_LOOP_WAITER; TW_EHANDLE, TW_EFORKED. Any thread.
+ * TW_OK; TW_ESTATE without TW_LOOP_WAITER; TW_EHANDLE, TW_EFORKED. Any thread. What `user` points at has
+ * to live until the function was taken back or the loop is freed.
  */
 TW_API
 tw_status tw_loop_on_ready(tw_loop id,
@@ -997,7 +1002,8 @@ TW_API tw_status tw_loop_stop(tw_loop id);
 
 /* Ends a loop: stops listening, closes every connection with 1001, turns for up to `grace_ms`,
  * aborts what is left, delivers every `on_close`, joins the loop's own thread and frees everything.
- * Callbacks run in here, or on the loop's own thread if it has one. Then the id is dead.
+ * Callbacks run in here, or on the loop's own thread if it has one. The id is dead
+ * when this returns, and with it those of everything in the loop.
  *
  * TW_OK; TW_EHANDLE, also for a second call; TW_EBUSY while another thread is in tw_loop_run or
  * tw_loop_poll; TW_EREENTRANT from a callback: use tw_loop_stop there. Any thread. In a forked child
@@ -1010,7 +1016,7 @@ TW_API tw_status tw_loop_free(tw_loop id, uint32_t grace_ms);
  * called by tw_loop_free.
  *
  * TW_OK; TW_EHANDLE, TW_EFORKED; TW_EINVAL if `function` is NULL; TW_ESHUTDOWN when the loop is being
- * freed. Any thread, any callback.
+ * freed. Any thread, any callback. What `user` points at has to live until the function was called.
  */
 TW_API tw_status tw_post(tw_loop id, void (*function)(void *user), void *user);
 
@@ -1022,11 +1028,11 @@ TW_API tw_status tw_post(tw_loop id, void (*function)(void *user), void *user);
  * each, NULL-ended; or NULL. `events` are called for this connection, with `user`, instead of the
  * server's; NULL: the server's, with its `user`.
  *
- * TW_OK; TW_EINVAL for a protocol that the client did not offer or a header that cannot be sent,
- * TW_EUNSUPPORTED for a member of `events` that this library does not know, and then nothing was
- * answered; TW_ESTATE if it was answered before, or never asked; TW_EHANDLE for a dead id, as when the
- * client is gone, TW_EFORKED. Any thread, any callback. While another thread drives the loop it
- * waits for the end of that turn, so hold no lock that a callback takes.
+ * TW_OK; TW_EINVAL for a protocol that the client did not offer or a header that cannot be sent, and then
+ * nothing was answered; TW_ESTATE if it was answered before, or never asked; TW_EHANDLE for a dead id, as
+ * when the client is gone, TW_EFORKED. Any thread, any callback. While another thread drives the loop it
+ * waits for the end of that turn, so hold no lock that a callback takes. What `events` points at may go
+ * when this returns. What `user` points at has to live until `on_close` of the connection.
  */
 TW_API
 tw_status tw_accept(tw_ws ws,
@@ -1102,6 +1108,10 @@ tw_status tw_ping(tw_ws ws,
  *
  * Any thread, any callback. While another thread drives the loop it waits for the end of that turn, so
  * hold no lock that a callback takes; callbacks may come before this returns.
+ *
+ * The id lives until tw_server_close, or until the loop is freed. What `options` points at may go when
+ * this returns. What its `user` points at has to live until the server is closed and each of its
+ * connections has had its `on_close`.
  */
 TW_API
 tw_status tw_listen(tw_loop id,
@@ -1143,7 +1153,7 @@ tw_status tw_broadcast(tw_server server,
 /* Stops listening. With 0 the server's connections stay; close them as you see fit. Otherwise they are
  * closed with 1001 (RFC 6455 section 7.4.1), those whose request waits for an answer are refused with
  * 503, and what is left after `grace_ms` is aborted; each gets its `on_close`. Nothing is called for the
- * server itself, and its id is dead. Returns at once.
+ * server itself. The id is dead when this returns, which is at once.
  *
  * TW_OK; TW_EHANDLE for a dead id, TW_EFORKED. Any thread, any callback. While another thread drives the loop
  * the socket is closed by that thread, soon.
@@ -1158,7 +1168,7 @@ tw_status tw_server_close(tw_server server,
  */
 TW_API uint32_t tw_version(void);
 
-/* A short English text for a status. Never NULL; static, valid for ever.
+/* A short English text for a status. Never NULL. The text is valid for ever.
  *
  * Any thread, any time. The text in `tw_error` says more where there is one.
  */
@@ -1168,7 +1178,8 @@ TW_API const char *tw_strerror(tw_status status);
  * `every_ms` is 0, again every `every_ms`. A loop that is late calls it once for all that it missed.
  *
  * TW_OK and the id in `out`, which may be NULL. The id of a timer that is not repeated dies with its
- * call; all die with the loop, and then nothing is called. TW_EINVAL if `function` is NULL; TW_EHANDLE,
+ * call, any other with tw_timer_stop; all die with the loop, and then nothing is called. What `user`
+ * points at has to live as long. TW_EINVAL if `function` is NULL; TW_EHANDLE,
  * TW_EFORKED; TW_ESHUTDOWN while the loop is being freed; TW_ENOMEM with 16777216 timers. Any thread, any
  * callback. While another thread drives the loop it waits for the end of that turn, so hold no lock that
  * a callback takes.
@@ -1195,7 +1206,7 @@ tw_status tw_timer_stop(tw_timer timer);
  * TW_OK and the id in `out`. TW_EINVAL for an argument that makes no sense, and TW_ETLS for a file or text
  * that cannot be read or is not what it should be; `error` names it. TW_EUNSUPPORTED for an option that
  * this library does not know, and from a library that is built without TLS. Any thread; may take some
- * milliseconds.
+ * milliseconds. The id lives until tw_tls_free; connections and servers that use it keep the configuration.
  */
 TW_API
 tw_status tw_tls_new(const struct tw_tls_opts *options,

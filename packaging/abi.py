@@ -1,17 +1,19 @@
-"""The binary interface as text: which symbols there are, where members lie, what constants are.
+"""The binary interface as text: where members lie, what constants are, and every declaration.
 
     abi.py            compares with abi/, and says what changed
-    abi.py --update   rewrites abi/layout-*.txt
+    abi.py --update   rewrites abi/layout-*.txt, abi/declarations.txt, and the header of a release that is not out yet
 
-The header alone decides all of this, so that 32 bits are checked without a library for them. abi/symbols.txt is
-written by hand: a function is added to the node of the release that brings it.
+The header alone decides all of this, so that 32 bits are checked without a library for them. Written by hand are
+abi/symbols.txt, where a function is added to the node of the release that brings it, and abi/frozen.txt.
 """
 
-import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+import declarations
+import released
 
 ROOT = Path(__file__).resolve().parents[1]
 INCLUDE = ROOT / "include"
@@ -20,39 +22,22 @@ ABI = ROOT / "abi"
 MACHINES = {"x86_64": "-m64", "i386": "-m32"}
 
 
-def text():
-    return re.sub(r"/\*.*?\*/", "", HEADER.read_text(), flags=re.S)
-
-
 def functions():
-    return sorted(re.findall(r"^TW_API\s[^;(]*?\b(tw_\w+)\(", text(), re.M))
-
-
-def constants():
-    return re.findall(r"^#define (TW_\w+) \S+$", text(), re.M)
-
-
-def structures():
-    """Each structure with its members, in the order of the header."""
-    found = {}
-    for body, name in re.findall(r"typedef struct \w+ \{(.*?)\n\} (\w+);", text(), re.S):
-        members = [member.strip() for member in body.split(";") if member.strip()]
-        found[name] = [re.search(r"\(\*(\w+)\)|(\w+)(?:\[\d+\])?$", member) for member in members]
-        found[name] = [match[1] or match[2] for match in found[name]]
-    return found
+    return sorted(function.name for function in declarations.parse(HEADER.read_text()).functions)
 
 
 def program():
     """A program that prints the layout."""
+    header = declarations.parse(HEADER.read_text())
     lines = ["#include <stdio.h>", "#include <tightwire.h>", "int main(void)", "{"]
-    for name, members in structures().items():
+    for structure in header.structures:
+        name = structure.name
         lines.append(f'    printf("{name} %u\\n", (unsigned)sizeof({name}));')
-        for member in members:
-            size = f"(unsigned)sizeof((({name} *)0)->{member})"
-            lines.append(
-                f'    printf("  {name}.{member} at %u, %u bytes\\n", (unsigned)offsetof({name}, {member}), {size});'
-            )
-    lines += [f'    printf("{name} = %lu\\n", (unsigned long){name});' for name in constants()]
+        for member in structure.members:
+            size = f"(unsigned)sizeof((({name} *)0)->{member.name})"
+            place = f"(unsigned)offsetof({name}, {member.name})"
+            lines.append(f'    printf("  {name}.{member.name} at %u, %u bytes\\n", {place}, {size});')
+    lines += [f'    printf("{one.name} = %lu\\n", (unsigned long){one.name});' for one in header.constants]
     return "\n".join([*lines, "    return 0;", "}", ""])
 
 
@@ -64,10 +49,22 @@ def layout(flag):
         return subprocess.run([made], check=True, capture_output=True, text=True).stdout
 
 
+def locks():
+    """Each file of abi/ that is made from the header, with what it should hold."""
+    for machine, flag in MACHINES.items():
+        yield f"layout-{machine}.txt", layout(flag)
+    yield "declarations.txt", "\n".join(declarations.lines(HEADER.read_text())) + "\n"
+
+
+def may_go(line):
+    """The size of a structure, which grows with its members."""
+    return not any(mark in line for mark in (" at ", " = ", "(", ": ", "typedef "))
+
+
 def compare(kept, made):
-    """What is wrong with a layout that was `kept` and is now `made`; appending is legal, if it is kept, too."""
+    """What is wrong with a text that was `kept` and is now `made`; appending is legal, if it is kept, too."""
     kept, made = kept.splitlines(), made.splitlines()
-    gone = [line for line in kept if line not in made and " at " in line or " = " in line and line not in made]
+    gone = [line for line in kept if line not in made and not may_go(line)]
     new = [line for line in made if line not in kept]
     if gone:
         return "the binary interface is broken:\n" + "\n".join(f"  was: {line}" for line in gone)
@@ -77,13 +74,16 @@ def compare(kept, made):
 
 
 def main():
-    wrong = []
-    for machine, flag in MACHINES.items():
-        path, made = ABI / f"layout-{machine}.txt", layout(flag)
-        if "--update" in sys.argv:
+    update = "--update" in sys.argv
+    wrong = declarations.thawed(HEADER.read_text())
+    if update:
+        wrong += released.update(HEADER.read_text())
+    for name, made in locks():
+        path = ABI / name
+        if update:
             path.write_text(made)
-        if problem := compare(path.read_text(), made):
-            wrong.append(f"{path.name}: {problem}")
+        elif problem := compare(path.read_text(), made):
+            wrong.append(f"{name}: {problem}")
     print("\n".join(wrong) or "ok")
     return bool(wrong)
 

@@ -4,7 +4,7 @@ import re
 
 import constants
 from roff import Inline, code, declaration, literal, see_also, wrapped
-from wording import clauses, sentences, sort, summary
+from wording import clauses, lifetime, sentences, sort, summary
 
 NAME = re.compile(r"\btw_[a-z0-9_]+\b")
 OVERVIEW = ("tightwire", 7)
@@ -90,10 +90,15 @@ class Manual:
             ("DESCRIPTION", inline.paragraphs(parts.description)),
             ("RETURN VALUE", self.returned(inline, item, parts.returns)),
             ("THREADS", inline.paragraphs([" ".join(parts.threads)])),
+            ("LIFETIME", self.lifetime(inline, parts.lifetime)),
             ("AVAILABILITY", self.availability(item.name)),
             ("EXAMPLE", self.example(item.name)),
             ("SEE ALSO", self.related(item.name, item.source, *item.text)),
         )
+
+    @staticmethod
+    def lifetime(inline, found):
+        return inline.paragraphs([" ".join(found)] if found else [])
 
     def returned(self, inline, item, found):
         if item.returns == "void":
@@ -126,13 +131,15 @@ class Manual:
         inline = self.inline(item.name)
         bare = re.sub(r"\s*/\*(?:(?!\*/).)*\*/", "", item.source, flags=re.S)
         texts = [*item.text, *(text for member in item.members for text in member.text)]
+        about, life = lifetime(item.text)
         return self.page(
             item.name,
             3,
             summary(item.text),
             ("SYNOPSIS", self.synopsis(bare)),
-            ("DESCRIPTION", inline.paragraphs(item.text)),
+            ("DESCRIPTION", inline.paragraphs(about)),
             ("MEMBERS", self.listed(inline, item.members, self.member_tag)),
+            ("LIFETIME", self.lifetime(inline, life)),
             ("CONSTANTS", self.values(item.name)),
             ("SEE ALSO", self.related(item.name, " ".join(self.users_of(item.name)), bare, *texts)),
         )
@@ -148,13 +155,16 @@ class Manual:
         return self.listed(self.inline(page), members, lambda one: rf"\fB{one.name}\fP ({one.source.split()[2]})")
 
     def type_(self, item):
+        inline = self.inline(item.name)
+        about, life = lifetime(item.text)
         return self.page(
             item.name,
             3,
             summary(item.text),
             ("SYNOPSIS", self.synopsis(item.source)),
-            ("DESCRIPTION", self.inline(item.name).paragraphs(item.text)),
+            ("DESCRIPTION", inline.paragraphs(about)),
             ("VALUES", self.values(item.name)),
+            ("LIFETIME", self.lifetime(inline, life)),
             ("SEE ALSO", self.related(item.name, *item.text, *self.users_of(item.name))),
         )
 

@@ -1,4 +1,4 @@
-"""Sorts the sentences of a function's comment: what it does, what it returns, who may call it."""
+"""Sorts the sentences of a function's comment: what it does, what it returns, who may call it, how long things live."""
 
 import re
 from dataclasses import dataclass
@@ -7,6 +7,10 @@ BREAK = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9`*])")
 STATUS = re.compile(r"TW_(?:OK|E[A-Z0-9]+)\b")
 RETURNS = re.compile(r"Returns (?!at once)|TW_(?:OK|E[A-Z0-9]+)\b|Anything else|The same as for ")
 THREADS = re.compile(r"Any thread|Inside the callback|While another thread drives")
+LIFETIME = re.compile(
+    r"Borrowed: |The id (?:of|lives|dies|needs|is dead)|(?:The (?:buffer|texts?|value)|What .+?) (?:lives|(?:is|are) valid|may go|has to live)"
+    r"|The bytes stay where they are|The one object that is a pointer|The loop owns |Connections and servers that use|Do not write (?:to the buffer )?(?:before|while)"
+)
 # Codes in a row at the beginning of a clause: `TW_EINVAL and TW_EUTF8 as for tw_send`.
 LEADING = re.compile(r"(?:TW_(?:OK|E[A-Z0-9]+)\b(?:, and |, | and | or )?)+")
 # Where one code's clause ends and another's begins.
@@ -20,6 +24,7 @@ class Sorted:
     description: list[str]
     returns: list[str]
     threads: list[str]
+    lifetime: list[str]
 
 
 def sentences(paragraph):
@@ -28,12 +33,14 @@ def sentences(paragraph):
 
 def sort(text):
     """The text of a function by subject. What it does stays in its paragraphs."""
-    found = Sorted([], [], [])
+    found = Sorted([], [], [], [])
     for paragraph in text:
         rest = []
         for sentence in sentences(paragraph):
             if THREADS.match(sentence):
                 found.threads.append(sentence)
+            elif LIFETIME.match(sentence):
+                found.lifetime.append(sentence)
             elif RETURNS.match(sentence):
                 found.returns.append(sentence)
             else:
@@ -41,6 +48,16 @@ def sort(text):
         if rest:
             found.description.append(" ".join(rest))
     return found
+
+
+def lifetime(text):
+    """The text of a structure or type without the sentences that say how long one may be used, and these."""
+    rest, found = [], []
+    for paragraph in text:
+        others = [one for one in sentences(paragraph) if not LIFETIME.match(one)]
+        found += [one for one in sentences(paragraph) if LIFETIME.match(one)]
+        rest += [" ".join(others)] if others else []
+    return rest, found
 
 
 def clauses(sentence):

@@ -79,7 +79,8 @@ pub(crate) fn settle(kept: &Arc<tw_buf>, memory: Vec<u8>) {
 
 /// Makes a buffer of `len` zero bytes, to be filled through tw_buf_data, with one reference.
 ///
-/// Returns NULL if there is no memory. Any thread.
+/// Returns NULL if there is no memory. Any thread. The buffer lives until its last reference is given up
+/// by tw_buf_unref, whatever becomes of loops.
 #[unsafe(no_mangle)]
 pub extern "C" fn tw_buf_new(len: usize) -> *mut tw_buf {
     guard::value(ptr::null_mut(), || {
@@ -97,7 +98,7 @@ pub extern "C" fn tw_buf_new(len: usize) -> *mut tw_buf {
 /// needs; its bytes are read-only until the callback returns.
 ///
 /// Returns NULL if there is no memory or `message` is NULL. Inside the callback that got `message`, on
-/// its thread.
+/// its thread. The buffer lives until its last reference is given up by tw_buf_unref.
 ///
 /// # Safety
 ///
@@ -129,8 +130,8 @@ pub unsafe extern "C" fn tw_buf_keep(message: *const tw_msg) -> *mut tw_buf {
     })
 }
 
-/// The bytes of a buffer, and their number in `len` unless that is NULL. They stay where they are as long
-/// as there is a reference. Do not write while the buffer is being sent or another thread reads it.
+/// The bytes of a buffer, and their number in `len` unless that is NULL. The bytes stay where they are
+/// as long as there is a reference. Do not write while the buffer is being sent or another thread reads it.
 ///
 /// Returns NULL for NULL. Any thread that has a reference.
 ///
@@ -150,7 +151,7 @@ pub unsafe extern "C" fn tw_buf_data(buffer: *mut tw_buf, len: *mut usize) -> *m
 
 /// Adds a reference and returns the same buffer; NULL for NULL.
 ///
-/// Any thread that has a reference.
+/// Any thread that has a reference. The buffer lives until each reference is given up by tw_buf_unref.
 ///
 /// # Safety
 ///

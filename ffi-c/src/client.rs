@@ -123,6 +123,9 @@ unsafe impl SizedStruct for tw_client_opts {
 /// Any thread, any callback. While another thread drives the loop it waits for the end of that turn, so
 /// hold no lock that a callback takes; callbacks may come before this returns.
 ///
+/// The id needs no freeing: it dies after its `on_close`. What `options` points at may go when this returns.
+/// What its `user` points at has to live as long as the id.
+///
 /// # Safety
 ///
 /// The pointers are NULL or valid, and the structures are as long as their sizes say.

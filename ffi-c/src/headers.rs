@@ -34,8 +34,8 @@ impl<'a> tw_headers<'a> {
 /// Looks up a header field by its name, in whatever case; the first one of that name.
 ///
 /// Returns its value, NUL-ended, and stores its length in `len` unless that is NULL; returns NULL if
-/// there is none or an argument is NULL. Inside the callback that got `headers`, on its thread; the
-/// value is valid as long as `headers`.
+/// there is none or an argument is NULL. Inside the callback that got `headers`, on its thread. The
+/// value is valid as long as `headers`, until the callback returns.
 ///
 /// # Safety
 ///
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn tw_header_count(headers: *const tw_headers<'_>) -> usiz
 /// name may come more than once.
 ///
 /// TW_OK; TW_EINVAL if there is no such field or an argument is NULL. Inside the callback that got
-/// `headers`, on its thread; the texts are valid as long as `headers`.
+/// `headers`, on its thread. The texts are valid as long as `headers`, until the callback returns.
 ///
 /// # Safety
 ///

@@ -27,7 +27,7 @@ use crate::waiter::{self, Waiter};
 ///
 /// `options` may be NULL for the defaults. TW_OK and the id in `out`, or TW_EINVAL for a bad
 /// argument, TW_EUNSUPPORTED for an option that this library does not know, TW_ENOMEM when the
-/// system gave no descriptors or 1023 loops exist. Any thread. End it with tw_loop_free.
+/// system gave no descriptors or 1023 loops exist. Any thread. The id lives until tw_loop_free.
 ///
 /// # Safety
 ///
@@ -180,7 +180,8 @@ pub unsafe extern "C" fn tw_loop_fd(id: tw_loop, out: *mut libc::intptr_t) -> tw
 /// already, and may do nothing but poke: of tightwire only tw_post, tw_loop_stop and the calls on a
 /// connection that do not wait, tw_send among them.
 ///
-/// TW_OK; TW_ESTATE without TW_LOOP_WAITER; TW_EHANDLE, TW_EFORKED. Any thread.
+/// TW_OK; TW_ESTATE without TW_LOOP_WAITER; TW_EHANDLE, TW_EFORKED. Any thread. What `user` points at has
+/// to live until the function was taken back or the loop is freed.
 ///
 /// # Safety
 ///
@@ -219,7 +220,8 @@ pub extern "C" fn tw_loop_stop(id: tw_loop) -> tw_status {
 
 /// Ends a loop: stops listening, closes every connection with 1001, turns for up to `grace_ms`,
 /// aborts what is left, delivers every `on_close`, joins the loop's own thread and frees everything.
-/// Callbacks run in here, or on the loop's own thread if it has one. Then the id is dead.
+/// Callbacks run in here, or on the loop's own thread if it has one. The id is dead
+/// when this returns, and with it those of everything in the loop.
 ///
 /// TW_OK; TW_EHANDLE, also for a second call; TW_EBUSY while another thread is in tw_loop_run or
 /// tw_loop_poll; TW_EREENTRANT from a callback: use tw_loop_stop there. Any thread.
@@ -251,7 +253,7 @@ pub extern "C" fn tw_loop_free(id: tw_loop, grace_ms: u32) -> tw_status {
 /// called by tw_loop_free.
 ///
 /// TW_OK; TW_EHANDLE, TW_EFORKED; TW_EINVAL if `function` is NULL; TW_ESHUTDOWN when the loop is being
-/// freed. Any thread, any callback.
+/// freed. Any thread, any callback. What `user` points at has to live until the function was called.
 ///
 /// # Safety
 ///

@@ -136,7 +136,8 @@ impl Own {
 /// before, or never asked; TW_EHANDLE for a dead id, as when the client is gone, TW_EFORKED; TW_EREENTRANT from
 /// `on_log` and the function of tw_loop_on_ready; TW_ESHUTDOWN while the loop is being freed. Any thread, any
 /// callback. While another thread drives the loop it waits for the end of that turn, so hold no lock that a
-/// callback takes.
+/// callback takes. What `events` points at may go when this returns. What `user` points at has to live until
+/// `on_close` of the connection.
 ///
 /// # Safety
 ///

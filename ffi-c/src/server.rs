@@ -95,6 +95,10 @@ unsafe impl SizedStruct for tw_server_opts {
 /// Any thread, any callback. While another thread drives the loop it waits for the end of that turn, so
 /// hold no lock that a callback takes; callbacks may come before this returns.
 ///
+/// The id lives until tw_server_close, or until the loop is freed. What `options` points at may go when
+/// this returns. What its `user` points at has to live until the server is closed and each of its
+/// connections has had its `on_close`.
+///
 /// # Safety
 ///
 /// The pointers are NULL or valid, and the structures are as long as their sizes say.
@@ -302,7 +306,7 @@ pub unsafe extern "C" fn tw_broadcast(
 /// Stops listening. With 0 the server's connections stay; close them as you see fit. Otherwise they are
 /// closed with 1001 (RFC 6455 section 7.4.1), those whose request waits for an answer are refused with
 /// 503, and what is left after `grace_ms` is aborted; each gets its `on_close`. Nothing is called for the
-/// server itself, and its id is dead. Returns at once.
+/// server itself. The id is dead when this returns, which is at once.
 ///
 /// TW_OK; TW_EHANDLE for a dead id, TW_EFORKED. Any thread, any callback. While another thread drives the loop,
 /// and from `on_log` and the function of tw_loop_on_ready, the socket is closed by the thread that drives it,

@@ -156,7 +156,7 @@ pub extern "C" fn tw_version() -> u32 {
     }
 }
 
-/// A short English text for a status. Never NULL; static, valid for ever.
+/// A short English text for a status. Never NULL. The text is valid for ever.
 ///
 /// Any thread, any time. The text in `tw_error` says more where there is one.
 #[unsafe(no_mangle)]

@@ -25,9 +25,11 @@ pub type tw_timer = u64;
 /// `every_ms` is 0, again every `every_ms`. A loop that is late calls it once for all that it missed.
 ///
 /// TW_OK and the id in `out`, which may be NULL. The id of a timer that is not repeated dies with its
-/// call; all die with the loop, and then nothing is called. TW_EINVAL if `function` is NULL; TW_EHANDLE,
-/// TW_EFORKED; TW_EREENTRANT from `on_log` and the function of tw_loop_on_ready; TW_ESHUTDOWN while the loop is
-/// being freed; TW_ENOMEM with 16777216 timers. Any thread, any callback. While another thread drives the loop it waits for the end of that turn, so hold no lock that
+/// call, any other with tw_timer_stop; all die with the loop, and then nothing is called. What `user`
+/// points at has to live as long. TW_EINVAL if `function` is NULL; TW_EHANDLE, TW_EFORKED; TW_EREENTRANT from
+/// `on_log` and the function of tw_loop_on_ready; TW_ESHUTDOWN while the loop is being freed; TW_ENOMEM with
+/// 16777216 timers. Any thread, any callback. While another thread drives the loop it waits for the end of
+/// that turn, so hold no lock that
 /// a callback takes.
 ///
 /// # Safety

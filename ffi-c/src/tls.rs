@@ -109,7 +109,7 @@ unsafe impl SizedStruct for tw_tls_opts {
 /// TW_OK and the id in `out`. TW_EINVAL for an argument that makes no sense, and TW_ETLS for a file or text
 /// that cannot be read or is not what it should be; `error` names it. TW_EUNSUPPORTED for an option that
 /// this library does not know, and from a library that is built without TLS. Any thread; may take some
-/// milliseconds.
+/// milliseconds. The id lives until tw_tls_free; connections and servers that use it keep the configuration.
 ///
 /// # Safety
 ///

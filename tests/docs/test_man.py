@@ -89,6 +89,22 @@ def test_every_function_says_who_may_call_it(manual):
     assert [item.name for item in manual.header.functions if not wording.sort(item.text).threads] == []
 
 
+# Functions that give an id or a pointer away, and those that keep a pointer which they got.
+HANDED = re.compile(r"\btw_(?:loop|ws|server|timer|tls|str) \*(?:out|value)\b|\bvoid \*user\);$|\btw_send_buf\(")
+
+
+def test_pages_say_how_long_ids_and_pointers_may_be_used(manual, pages):
+    found = [item for item in manual.header.functions if item.returns.endswith("*") or HANDED.search(item.source)]
+    assert len(found) >= 16
+    assert [item.name for item in found if ".SH LIFETIME" not in pages[f"{item.name}.3"]] == []
+
+
+def test_pages_say_how_long_what_callbacks_get_may_be_used(pages):
+    got = set(re.findall(r"const struct (tw_\w+) \*\w+\);$", HEADER.read_text(), re.M)) - {"tw_error"}
+    assert {"tw_msg", "tw_open_ev", "tw_close_ev", "tw_reconnect_ev", "tw_request"} <= got
+    assert [name for name in sorted(got) if ".SH LIFETIME" not in pages[f"{name}.3"]] == []
+
+
 def test_every_function_says_since_when_it_is_there(manual, pages):
     for item in manual.header.functions:
         assert re.search(r"^Since tightwire \d+\.\d+", pages[f"{item.name}.3"], re.M), item.name
