@@ -29,8 +29,7 @@ pub type tw_timer = u64;
 /// points at has to live as long. TW_EINVAL if `function` is NULL; TW_EHANDLE, TW_EFORKED; TW_EREENTRANT from
 /// `on_log` and the function of tw_loop_on_ready; TW_ESHUTDOWN while the loop is being freed; TW_ENOMEM with
 /// 16777216 timers. Any thread, any callback. While another thread drives the loop it waits for the end of
-/// that turn, so hold no lock that
-/// a callback takes.
+/// that turn, so hold no lock that a callback takes.
 ///
 /// # Safety
 ///
