@@ -78,7 +78,7 @@ impl Server {
         if !self.closed.swap(true, Ordering::AcqRel)
             && self.driver.with(py, |context| context.close_server(id)).is_none()
         {
-            let job = Box::new(move |context: &mut tightwire::Context<'_>| {
+            let job = Box::new(move |context: &mut Context<'_>| {
                 context.close_server(id);
             });
             self.driver.handle().post(job);
