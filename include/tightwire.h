@@ -97,7 +97,8 @@ extern "C" {
  */
 #define TW_STR_TLS 5
 
-/* Our own address and port, for tw_get_str; empty before the connection is open, and for a Unix socket. */
+/* Our own address and port, for tw_get_str; empty before the connection is open, and for a Unix socket.
+ */
 #define TW_STR_LOCAL 6
 
 /* Switches a time limit off. */
