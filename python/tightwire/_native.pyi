@@ -9,6 +9,7 @@ from os import PathLike
 from ssl import SSLContext
 from types import TracebackType
 from typing import IO, Any, ClassVar, Final, Literal, TypeAlias, TypeVar, final
+from _typeshed import SupportsRead
 from typing_extensions import Buffer, Self, disjoint_base
 
 from ._abort import AbortSignal
@@ -644,7 +645,7 @@ class WebSocket(EventTarget):
     @property
     def local_address(self) -> tuple[str, int] | None:
         """Our own address and port; None before the connection is open, and for a Unix socket."""
-    def send(self, data: str | Buffer | IO[bytes], /, *, compress: bool | None = None) -> None:
+    def send(self, data: str | Buffer | SupportsRead[Buffer], /, *, compress: bool | None = None) -> None:
         """Queues a message. What is sent in one handler, or in one turn of asyncio, leaves together.
 
         Once the socket is closing the message is only counted in `bufferedAmount`. A queue over
