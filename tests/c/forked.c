@@ -171,7 +171,7 @@ static void bear(void)
 
     CHECK(child >= 0);
     if (child == 0) {
-        _exit(orphaned());
+        end_child(orphaned());
     }
     CHECK(waitpid(child, &status, 0) == child);
     if (status != 0) {
