@@ -234,11 +234,13 @@ static void await(_Atomic int *value)
 /* A connected socket of the application's that the loop takes over, and whose other end is returned. */
 static int adopt(const tw_events *events)
 {
+    tw_tuning patient = {.size = sizeof patient, .open_timeout_ms = TW_NEVER};
     tw_client_opts options = {.size = sizeof options, .url = "ws://127.0.0.1/", .flags = TW_CLIENT_FD, .events = events};
     int ends[2];
 
     CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
     options.fd = ends[0];
+    options.tuning = &patient;
     OK(tw_connect(now.loop, &options, &now.spare, NULL));
     close(ends[0]);
     return ends[1];
