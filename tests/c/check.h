@@ -125,6 +125,14 @@ static inline void poll_until(tw_loop loop, const volatile int *flag)
     }
 }
 
+/* Ends a forked child in the place of another program. It has the memory of threads and frames that it has not, which
+ * tools that look for leaks would find at its exit. */
+static inline void end_child(int failed)
+{
+    execl("/bin/sh", "sh", "-c", failed ? "exit 1" : "exit 0", (char *)NULL);
+    _exit(1);
+}
+
 static inline void echo(tw_ws ws, void *user, const tw_msg *message)
 {
     (void)user;

@@ -38,7 +38,7 @@ static void return_in_a_child(void)
 
     if (child > 0) {
         CHECK(waitpid(child, &status, 0) == child);
-        _exit(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT ? 0 : 1);
+        end_child(!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT);
     }
     orphaned = 1;
 }
@@ -317,7 +317,7 @@ static void go_on(void (*how)(void), const char *callback)
         CHECK_STATUS(TW_EFORKED, tw_send(last_ws, TW_TEXT, "x", 1));
         CHECK_STATUS(TW_EFORKED, tw_loop_poll(loop, 0));
         OK(tw_loop_free(loop, 0));
-        _exit(0);
+        end_child(0);
     }
     while (calls == 0) {
         CHECK(now_s() < end);
