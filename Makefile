@@ -32,7 +32,7 @@ TESTS_C    := $(filter-out $(TESTEE_SRC),$(call names,tests/c))
 # The libraries of other loops, and of the examples.
 HOSTS := gcc,g++,pkg-config,boost,pc:Qt5Core,pc:glib-2.0,pc:libuv,pc:ncursesw
 # Those of which valgrind shall see every byte.
-VALGRIND_C := arguments detach forked handles inside leaving misuse order pieces races requests signals timers versions waiter
+VALGRIND_C := arguments coroutine detach exception foreign_loop forked handles inside leaving misuse order pieces races reconnect requests signals threads timers versions waiter wrapper wrapper_more
 PROGRAMS_C := $(foreach n,$(TESTS_C),target/c/static/$(n) target/c/shared/$(n))
 # C++ programs get a name of their own beside those in C: `hello.cpp` becomes `hello-cpp`.
 # One program in C and one in C++ for the scenarios of tests/interop/faults.
@@ -45,7 +45,7 @@ EXAMPLES_C := $(patsubst examples/c/%.c,target/c/examples/%,$(wildcard examples/
 .PHONY: help demo test setup build clean FORCE \
   check fmt clippy features doc limits deny header \
   rust-release python-ext examples-c echo-server-c echo-client-c talk-c programs-c \
-  test-rust test-c test-docs man test-python test-browser test-wpt wpt stubs test-network test-hosts test-sanitizers valgrind autobahn autobahn-full interop fuzz fuzz-short bench bench-memory
+  test-rust test-c test-docs man test-python test-browser test-wpt wpt stubs test-network test-hosts test-sanitizers test-threads-sanitizer valgrind autobahn autobahn-full interop fuzz fuzz-short bench bench-memory
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' Makefile | column -t -s '|'
@@ -149,9 +149,11 @@ test-python: setup python-ext ## the Python binding's own tests
 test-hosts: setup $(OUT)/libtightwire.a $(OUT)/echo-server-c ## one program in every loop that a host may have, and the examples
 	@$(STEP) "build: examples" --need $(HOSTS) $(MAKE) examples-c
 	@$(STEP) "test: hosts" --need $(HOSTS) $(PY) -m pytest -q -n 2 tests/hosts
-test-sanitizers: setup $(OUT)/echo-server-c ## the C and C++ tests with AddressSanitizer on both sides of the interface
+test-sanitizers: setup $(OUT)/echo-server-c ## the C and C++ tests, hosts and examples with AddressSanitizer on both sides of the interface
 	@$(STEP) "test: C under AddressSanitizer" --need clang-asan tests/sanitizers/run
-valgrind: setup $(TESTEES_C) $(addprefix target/c/static/,$(VALGRIND_C)) ## C server, C client and the tests of misuse under valgrind
+test-threads-sanitizer: setup ## the tests of C and C++ with several threads under ThreadSanitizer
+	@$(STEP) "test: C under ThreadSanitizer" --need clang-asan tests/sanitizers/threads
+valgrind: setup $(TESTEES_C) $(addprefix target/c/static/,$(VALGRIND_C)) ## C server, C client, the tests of misuse and of lifetimes under valgrind
 	@$(STEP) "test: C under valgrind" --need valgrind,openssl $(PY) $(S)/valgrind.py
 	@$(STEP) "test: misuse under valgrind" --need valgrind env CHECK_ROUNDS=30 tests/c/run.sh --valgrind $(addprefix target/c/static/,$(VALGRIND_C))
 interop: setup rust-release $(TESTEES_C) $(FAULTS_C) python-ext ## against websockets, npm ws and OpenSSL, both roles

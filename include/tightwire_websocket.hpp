@@ -2,9 +2,11 @@
 #ifndef TIGHTWIRE_WEBSOCKET_HPP
 #define TIGHTWIRE_WEBSOCKET_HPP
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -102,6 +104,7 @@ private:
         };
         events.on_close = [](tw_ws, void *user, const tw_close_ev *event) noexcept {
             std::unique_ptr<block> last(&of(user));
+            last->wait_for_connect();
             websocket *owner = last->owner;
             if (owner) {
                 // From here on the owner may be destroyed, or connect anew.
@@ -117,17 +120,18 @@ private:
             return wait;
         };
         std::vector<const char *> offered = detail::pointers(protocols);
-        std::unique_ptr<block> made(new block{on.state(), this});
+        std::unique_ptr<block> made(new block(on.state(), this));
         options.size = sizeof options;
         options.url = url.c_str();
         options.protocols = offered.data();
         options.events = &events;
         options.user = made.get();
-        // Before the call: with a loop that another thread drives, callbacks come before it returns.
+        // Before the call: with a loop that another thread drives, callbacks come before it returns, and wait for it.
         block_ = made.get();
+        std::lock_guard<std::mutex> connecting(made->connecting);
         tw_status status = tw_connect(on.id().value, &options, &id_.value, &why);
         if (status == TW_OK) {
-            made.release();
+            made.release()->named.store(true, std::memory_order_release);
         } else {
             block_ = nullptr;
         }
@@ -136,10 +140,19 @@ private:
 
     /// What the callbacks point at: lives from connect() to on_close, wherever the owner moves.
     struct block {
+        block(const std::shared_ptr<detail::loop_state> &on, websocket *of) : state(on), owner(of) {}
         std::shared_ptr<detail::loop_state> state;
         websocket *owner;
+        /// Held by connect(), until the owner has its id; `named` says the same for less.
+        std::mutex connecting;
+        std::atomic<bool> named{false};
+
+        void wait_for_connect() noexcept { std::lock_guard<std::mutex> until_it_returns(connecting); }
 
         template <class F> void call(F &&call) noexcept {
+            if (!named.load(std::memory_order_acquire)) {
+                wait_for_connect();
+            }
             if (owner) {
                 websocket &ws = *owner;
                 // The callback may destroy its owner, and this with it.

@@ -52,7 +52,7 @@ static bool talk(tw::loop &loop, const std::string &url, const tw::tls *trust)
         loop.stop();
     };
     tw_client_opts options = tw_client_opts();
-    options.tls = trust ? trust->id() : 0;
+    options.tls = trust ? trust->id().value : 0;
     ws.connect(loop, url, {"demo.v1"}, options);
     loop.run();
     return !failed;

@@ -9,7 +9,8 @@ struct log {
 };
 
 struct talk {
-    int opens, messages, closes, in_message;
+    int opens, messages, closes;
+    _Atomic int in_message;
     int detach_in; /* 1: on_open, 2: on_message, 3: on_error, 4: on_close */
     tw_ws ws;
     tw_stats stats;
@@ -125,11 +126,11 @@ static void slow_message(tw_ws ws, void *user, const tw_msg *message)
     double end = now_s() + 0.05;
 
     (void)ws, (void)message;
-    *(volatile int *)&talk->in_message = 1;
+    talk->in_message = 1;
     while (now_s() < end) {
         sched_yield();
     }
-    *(volatile int *)&talk->in_message = 2;
+    talk->in_message = 2;
     talk->messages++;
 }
 
@@ -145,7 +146,7 @@ static void from_outside(uint16_t port)
     events.on_message = slow_message;
     OK(tw_loop_start(loop));
     ws = connect_to(loop, port, &events, &talk);
-    while (*(volatile int *)&talk.in_message == 0) {
+    while (talk.in_message == 0) {
         sched_yield();
     }
     OK(tw_detach(ws));

@@ -142,7 +142,7 @@ static void connections_come_and_go_from_anywhere(void)
     await(&closes, THREADS * 20);
 }
 
-static volatile int racing;
+static _Atomic int racing;
 
 static void *race_the_end(void *user)
 {

@@ -4,7 +4,8 @@
 struct ticks {
     tw_loop loop;
     tw_timer timer;
-    int count, limit;
+    _Atomic int count;
+    int limit;
 };
 
 static void tick(void *user)
@@ -67,7 +68,7 @@ static void timers(tw_loop loop)
     ticks.limit = -1;
     CHECK(pthread_create(&thread, NULL, drive, &loop) == 0);
     OK(tw_timer_start(loop, 1, 1, tick, &ticks, &ticks.timer));
-    while (*(volatile int *)&ticks.count < 3) {
+    while (ticks.count < 3) {
         sched_yield();
     }
     OK(tw_timer_stop(ticks.timer));

@@ -131,6 +131,11 @@ static void count(void *user)
     ++*(int *)user;
 }
 
+static void count_elsewhere(void *user)
+{
+    ++*(_Atomic int *)user;
+}
+
 static void *stop(void *user)
 {
     OK(tw_loop_stop(*(tw_loop *)user));
@@ -144,6 +149,7 @@ static void driven(struct host *host)
     pthread_t thread;
     double begin = now_s();
     int calls = 0;
+    _Atomic int elsewhere = 0;
 
     OK(tw_loop_poll(loop, 0));
     OK(tw_loop_poll(loop, 30));
@@ -167,9 +173,8 @@ static void driven(struct host *host)
     loop = waiting_loop();
     OK(tw_loop_start(loop));
     CHECK_STATUS(TW_EBUSY, tw_loop_poll(loop, 0));
-    calls = 0;
-    OK(tw_post(loop, count, &calls));
-    while (*(volatile int *)&calls == 0) {
+    OK(tw_post(loop, count_elsewhere, &elsewhere));
+    while (elsewhere == 0) {
         sched_yield();
     }
     OK(tw_loop_free(loop, 0));
