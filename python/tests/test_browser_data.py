@@ -20,7 +20,7 @@ MIB = 1 << 20
 def test_a_message_of_64_mib_comes_back_where_limits_allow_it():
     data = hashlib.shake_256(b"64 MiB").digest(MIB) * 64
     limits = Limits(max_message=64 * MIB, max_send_buffer=128 * MIB)
-    digests = []
+    echoes = []
 
     def greet(ws):
         ws.onmessage = lambda event: ws.send(event.data)
@@ -30,12 +30,12 @@ def test_a_message_of_64_mib_comes_back_where_limits_allow_it():
         ws.binaryType = "arraybuffer"
 
         def message(event):
-            digests.append((event.data.byteLength, hashlib.sha256(event.data).digest()))
+            echoes.append((event.data.byteLength, event.data == data))
             ws.close()
 
         ws.onopen, ws.onmessage = lambda event: ws.send(data), message
         assert ws.run().wasClean
-    assert digests == [(64 * MIB, hashlib.sha256(data).digest())]
+    assert echoes == [(64 * MIB, True)]
 
 
 def test_a_received_array_buffer_is_memory_of_its_own(play, url):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import content
 import diag
+import numpy
 
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 SCENARIOS = {path.stem: json.loads(path.read_text()) for path in sorted((Path(__file__).parent / "scenarios").glob("*.json"))}
@@ -191,11 +192,9 @@ class Talk:
         elif size == 127:
             (size,) = struct.unpack("!Q", await self.reader.readexactly(8))
         key = await self.reader.readexactly(4)
-        data = bytearray(await self.reader.readexactly(size))
-        if size:
-            mask = int.from_bytes((key * (size // 4 + 1))[:size], "little")
-            data = (int.from_bytes(data, "little") ^ mask).to_bytes(size, "little")
-        return first & 128, first & 15, bytes(data)
+        data = await self.reader.readexactly(size)
+        words = numpy.frombuffer(data + bytes(-size % 4), "<u4") ^ numpy.frombuffer(key, "<u4")
+        return first & 128, first & 15, words.tobytes()[:size]
 
 
 class Server:
