@@ -137,6 +137,14 @@ class Loop(BaseLoop):
             self._shutdown(grace)
         self._abandon()
 
+    def _end(self) -> None:
+        """The program ends."""
+        if self.running and (self._thread is None or not self._thread.is_alive()):
+            # A thread of the application's calls `run`, and nobody but that can stop it for good.
+            _loops.say_goodbye(self)
+        else:
+            self.close()
+
     def __enter__(self) -> Self:
         return self
 

@@ -340,15 +340,15 @@ def _at_exit() -> None:
             )
         own._abandon()
     for loop in list(_loops):
-        close = getattr(loop, "close", None)
-        if close is not None:
-            close()
+        end = getattr(loop, "_end", None)
+        if end is not None:
+            end()
         else:
-            _end(loop)
+            say_goodbye(loop)
 
 
-def _end(loop: BaseLoop) -> None:
-    """Says goodbye to the peers of an asyncio loop that was not closed, and of other threads' loops."""
+def say_goodbye(loop: BaseLoop) -> None:
+    """Closes what an asyncio loop that was not closed has open, or the `run` of another thread."""
     host = next((host for host, ref in list(_hosts.items()) if _drives(ref(), loop)), None)
     if loop.running or (host is not None and not loop._own_thread and host.is_running()):
         loop._go_away_soon()
