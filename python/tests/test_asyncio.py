@@ -68,3 +68,18 @@ def test_a_loop_that_is_closed_takes_its_sockets_along(url, new_event_loop):
     ws.close()
     assert ws.bufferedAmount == len("nobody hears")
     assert timers() <= before
+
+
+def test_a_loop_that_cannot_watch_descriptors_is_refused(url):
+    class Blind(asyncio.SelectorEventLoop):
+        def add_reader(self, fd, callback, *args):
+            raise NotImplementedError
+
+    async def main():
+        with pytest.raises(RuntimeError, match="add_reader, and Blind has none"):
+            WebSocket(url)
+
+    before = timers()
+    with asyncio.Runner(loop_factory=Blind) as runner:
+        runner.run(main())
+    assert timers() <= before

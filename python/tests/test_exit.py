@@ -64,6 +64,16 @@ PROGRAMS = {
         threading.Thread(target=work, daemon=True).start()
         opened.wait()
     """, 0),
+    "loop-run-in-a-daemon-thread": ("""
+        opened = threading.Event()
+        def work():
+            loop = tightwire.Loop()
+            ws = tightwire.WebSocket(url, loop=loop)
+            ws.onmessage = lambda event: opened.set()
+            loop.run()
+        threading.Thread(target=work, daemon=True).start()
+        opened.wait()
+    """, 0),
     "asyncio": ("""
         async def main():
             global ws

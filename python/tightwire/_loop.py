@@ -140,6 +140,9 @@ class Loop(BaseLoop):
 
     def _end(self, patience: float) -> None:
         """`close` at the end of the program, unless a handler goes on for longer than this."""
+        if self.running and (self._thread is None or not self._thread.is_alive()):
+            # A thread of the application's calls `run`, and nobody but that can stop it for good.
+            return _loops.say_goodbye(self)
         self.stop()
         end = time.monotonic() + patience
         while self.running or self._at_work:

@@ -370,7 +370,7 @@ def _at_exit() -> None:
         if end is not None:
             _try(end, FAREWELL)
         else:
-            _try(_say_goodbye, loop)
+            _try(say_goodbye, loop)
 
 
 def _end_own(own: BaseLoop) -> None:
@@ -395,8 +395,8 @@ def _try(function: Callable[..., object], *args: object) -> None:
         report_unraisable(error, function)
 
 
-def _say_goodbye(loop: BaseLoop) -> None:
-    """Says goodbye to the peers of an asyncio loop that was not closed, and of other threads' loops."""
+def say_goodbye(loop: BaseLoop) -> None:
+    """Closes what an asyncio loop that was not closed has open, or the `run` of another thread."""
     host = next((host for host, ref in list(_hosts.items()) if _drives(ref(), loop)), None)
     if loop.running or (host is not None and not loop._own_thread and host.is_running()):
         loop._go_away_soon()
