@@ -22,7 +22,7 @@ CXX      ?= c++
 WARN     := -Wall -Wextra -pedantic -Werror
 CFLAGS   := -std=c11 -D_GNU_SOURCE -O2 -g $(WARN) -Iinclude -Itests/c
 CXXFLAGS := -std=c++20 -O2 -g $(WARN) -Iinclude -Itests/c
-SYSLIBS  := -lgcc_s -lutil -lrt -lpthread -lm -ldl
+SYSLIBS  := $(shell cat packaging/system-libraries)
 
 # Programs for outside judges; every other C or C++ file in tests/c is a test that exits with 0.
 TESTEES_C  := $(OUT)/echo-server-c $(OUT)/echo-client-c $(OUT)/talk-c
