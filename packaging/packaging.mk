@@ -17,8 +17,8 @@ deb: package man ## libtightwire0 and libtightwire-dev for Debian, in target
 
 abi-update: ## write abi/ anew: layouts, constants, declarations, and the header of the coming release
 	@$(PY) packaging/abi.py --update
-size: ## sizes of the stripped shared library, with each provider of TLS and without
+size: ## sizes of the stripped shared library, with each provider of TLS and without; fails over the limits
 	@packaging/size
 
 test-packaging: setup package man ## the header in every dialect, the binary interface, installed files and who uses them
-	@$(STEP) "test: packaging" --need gcc,g++,gcc-m32,clang,cmake,pkg-config,abidiff $(PY) -m pytest -q -n 2 tests/packaging
+	@$(STEP) "test: packaging" --need gcc,g++,g++-m32,clang,cmake,pkg-config,abidiff,mandoc,dpkg-shlibdeps,$(HOSTS) $(PY) -m pytest -q -n 2 tests/packaging
