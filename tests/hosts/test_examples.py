@@ -21,7 +21,7 @@ from websockets.sync.server import serve
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = Path(os.environ.get("EXAMPLES_DIR", ROOT / "target" / "c" / "examples"))
-ECHO = ROOT / "target" / "release" / "echo-server-c"
+ECHO = Path(os.environ.get("ECHO_SERVER", ROOT / "target" / "release" / "echo-server-c"))
 PATIENCE = 40
 
 
