@@ -774,7 +774,8 @@ typedef struct tw_tls_opts {
  * Returns NULL if there is no memory. Any thread. The buffer lives until its last reference is given up
  * by tw_buf_unref, whatever becomes of loops.
  */
-TW_API struct tw_buf *tw_buf_new(size_t len);
+TW_API
+struct tw_buf *tw_buf_new(size_t len);
 
 /* Keeps the payload of a message, chunk, ping or pong beyond its callback, with one reference. From
  * 16 KiB on a whole message is not copied, unless it would hold on to far more memory than it
