@@ -1238,8 +1238,7 @@ TW_API const char *tw_strerror(tw_status status);
  * points at has to live as long. TW_EINVAL if `function` is NULL; TW_EHANDLE, TW_EFORKED; TW_EREENTRANT from
  * `on_log` and the function of tw_loop_on_ready; TW_ESHUTDOWN while the loop is being freed; TW_ENOMEM with
  * 16777216 timers. Any thread, any callback. While another thread drives the loop it waits for the end of
- * that turn, so hold no lock that
- * a callback takes.
+ * that turn, so hold no lock that a callback takes.
  */
 TW_API
 tw_status tw_timer_start(tw_loop id,

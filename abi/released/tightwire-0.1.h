@@ -2,8 +2,10 @@
  *
  * Generated from ffi-c/src by `make header`; do not edit.
  *
- * - Objects are 64-bit ids, never pointers (but for tw_buf), not used again before 2^26 others; 0 is none. Any call with any id, from any
- *   thread, at any time is defined: an id that is dead, foreign or of another kind gives TW_EHANDLE.
+ * - Objects are 64-bit ids, never pointers (but for tw_buf); 0 is none. An id is not used again before 2^36
+ *   others of its kind. Any call with any id, from any thread, at any time is defined: an id that is dead,
+ *   foreign or of another kind gives TW_EHANDLE, and one of the parent's in a forked child TW_EFORKED.
+ * - Any function that returns a tw_status may give TW_EINTERNAL, which is a bug in the library.
  * - Structures with a `size` begin with it: set it to sizeof and all else that you do not need to zero.
  *   Members are only ever added at the end.
  * - What you pass is read during the call and not kept; what callbacks receive is valid until they
@@ -72,6 +74,14 @@ extern "C" {
  */
 #define TW_CLIENT_BLOCK_BAD_PORTS 4u
 
+/* Connects to one host one after the other (RFC 6455 section 4.1): waits while another connection of the
+ * same loop, also with this flag, is on its way to the same host and port, until that one has opened or
+ * failed. The host is the one of the URL, whatever its addresses, `connect_to` and `proxy` are.
+ * `open_timeout_ms` goes on only while it is this connection's turn. A redirect to another host waits
+ * for its turn there, and each attempt of `reconnect` anew.
+ */
+#define TW_CLIENT_SERIALIZE_CONNECTS 8u
+
 /* The URL, for tw_get_str. */
 #define TW_STR_URL 1
 
@@ -89,7 +99,13 @@ extern "C" {
  */
 #define TW_STR_TLS 5
 
-/* Switches a time limit off. */
+/* Our own address and port, for tw_get_str; empty before the connection is open, and for a Unix socket.
+ */
+#define TW_STR_LOCAL 6
+
+/* In the members of tw_tuning that end with `_ms`: no limit, and no pings for `ping_interval_ms`. Elsewhere it
+ * is a number like others.
+ */
 #define TW_NEVER 4294967295u
 
 /* No compression: clients do not offer it, servers do not accept it. */
@@ -119,19 +135,19 @@ extern "C" {
 #define TW_LOOP_WAITER 1u
 
 /* Something stopped working. */
-#define TW_LOG_ERROR 1u
+#define TW_LOG_ERROR 1
 
 /* Something went wrong, and the loop goes on: a refused request, messages without an `on_message`. */
-#define TW_LOG_WARN 2u
+#define TW_LOG_WARN 2
 
 /* A server begins or ends. */
-#define TW_LOG_INFO 3u
+#define TW_LOG_INFO 3
 
 /* A connection begins or ends. */
-#define TW_LOG_DEBUG 4u
+#define TW_LOG_DEBUG 4
 
 /* Each message and control frame, without its payload. */
-#define TW_LOG_TRACE 5u
+#define TW_LOG_TRACE 5
 
 /* Compresses this message whatever its size and even if that makes it larger, where compression was
  * agreed upon (RFC 7692).
@@ -156,10 +172,12 @@ extern "C" {
 /* `max_buffered` payload bytes are queued: the message was not taken; wait for `on_drain`. */
 #define TW_EAGAIN 4
 
-/* Another thread drives the loop. */
+/* Another thread drives the loop, or, for a whole message, one in parts is not finished. */
 #define TW_EBUSY 5
 
-/* Driving or freeing a loop from inside a callback. */
+/* Driving or freeing a loop from inside a callback, or a call that would wait for one from `on_log` or the
+ * function of tw_loop_on_ready.
+ */
 #define TW_EREENTRANT 6
 
 /* Too long for its place, or over a limit. */
@@ -171,13 +189,17 @@ extern "C" {
 /* This library is built without it, or the structure is newer than the library. */
 #define TW_EUNSUPPORTED 9
 
-/* The loop belongs to the parent process. */
+/* The loop, or what the id names of it, belongs to the parent process. */
 #define TW_EFORKED 10
 
-/* A bug in the library: a panic was caught. */
+/* A bug in the library: a panic was caught. Any function that returns a status may give it; what the panic
+ * said goes to `on_log` of the loop (TW_LOG_ERROR).
+ */
 #define TW_EINTERNAL 11
 
-/* A deadline passed. */
+/* A deadline of tw_tuning passed: `open_timeout_ms`, `close_timeout_ms`, `write_timeout_ms`, or
+ * `ping_timeout_ms` after a ping. Only in errors of a connection.
+ */
 #define TW_ETIMEDOUT 12
 
 /* The loop is being freed, or the application gave the connection up. */
@@ -195,19 +217,21 @@ extern "C" {
 /* TLS failed. */
 #define TW_ETLS 23
 
-/* The certificate did not verify: name, trust or expiry. */
+/* A certificate did not verify, the peer's here or ours there: name, trust, expiry, or none of the `pins` of
+ * tw_tls_opts.
+ */
 #define TW_ECERT 24
 
-/* The opening handshake failed; see `http_status` of `tw_close_ev`. */
+/* The opening handshake failed (RFC 6455 section 4); see `http_status` of `tw_close_ev`. */
 #define TW_EHANDSHAKE 25
 
-/* The peer broke the protocol. */
+/* The peer broke the protocol of frames (RFC 6455 section 5) or of compression (RFC 7692 section 7). */
 #define TW_EPROTO 26
 
-/* Text that is not UTF-8. */
+/* Text that is not UTF-8 (RFC 6455 section 8.1). */
 #define TW_EUTF8 27
 
-/* The stream ended without a closing handshake. */
+/* The stream ended without a closing handshake (RFC 6455 section 7.1.5). */
 #define TW_ERESET 28
 
 /* Takes any certificate from anybody: encrypted, but everyone on the way can read and change it. */
@@ -440,9 +464,11 @@ typedef struct tw_reconnect_ev {
  *
  * For one connection: `on_open` at most once and before any message, and again only after an
  * `on_reconnect`; `on_close` exactly once and last, unless tw_detach was called. Callbacks run only inside
- * tw_loop_run, tw_loop_poll and tw_loop_free, or on the loop's own thread after tw_loop_start; never inside tw_send and the like, and never inside another callback.
- * What they receive is borrowed and valid until they return. An exception that leaves a callback
- * ends the process.
+ * tw_loop_run, tw_loop_poll and tw_loop_free, or on the loop's own thread after tw_loop_start; never inside
+ * tw_send and the like, and never inside another callback. What they receive is borrowed and valid until they
+ * return. What leaves a callback in another way ends the process with one line on standard error that names
+ * the callback: an exception, pthread_exit, longjmp (found by the thread's next call), and returning in a
+ * child that was forked inside it.
  */
 typedef struct tw_events {
   /* sizeof(tw_events) */
@@ -518,7 +544,7 @@ typedef struct tw_client_opts {
   const char *const *protocols;
   /* Header fields to add to the request, `Name: value` each; NULL-ended. */
   const char *const *headers;
-  /* An `Origin` to send, as browsers do. */
+  /* An `Origin` to send, as browsers do (RFC 6455 section 10.2, RFC 6454 section 7). NULL: none. */
   const char *origin;
   /* Connect to this `host:port`, or to the Unix domain socket `unix:/path`, instead; name, certificate
    * and `Host` stay those of the URL.
@@ -528,7 +554,9 @@ typedef struct tw_client_opts {
   const char *tls_name;
   /* Trust and keys; 0: what the platform trusts. */
   tw_tls tls;
-  /* TW_CLIENT_FD, TW_CLIENT_PROXY_FROM_ENV and TW_CLIENT_BLOCK_BAD_PORTS, or 0. */
+  /* TW_CLIENT_FD, TW_CLIENT_PROXY_FROM_ENV, TW_CLIENT_BLOCK_BAD_PORTS and
+   * TW_CLIENT_SERIALIZE_CONNECTS, or 0.
+   */
   uint32_t flags;
   /* Limits and times; NULL: the defaults. */
   const struct tw_tuning *tuning;
@@ -551,7 +579,7 @@ typedef struct tw_client_opts {
    * library has a descriptor of its own afterwards; close yours whenever you like, and do not read or
    * write it meanwhile.
    */
-  ptrdiff_t fd;
+  intptr_t fd;
   /* How to log in to the server: TW_AUTH_BASIC and its relatives, or 0. A header `Authorization`
    * comes before it, and both before user and password in the URL.
    */
@@ -619,9 +647,11 @@ typedef struct tw_loop_opts {
    */
   int32_t log_level;
   /* Takes records, one line of UTF-8 each, NUL-ended. It runs amid the loop's work, on the thread where
-   * that is done, mostly the one that drives the loop; of tightwire it may call tw_post, tw_loop_stop and the calls on a connection that do not
-   * wait, and others give TW_EREENTRANT. NULL: there are none; the library never writes to standard
-   * output or standard error.
+   * that is done, mostly the one that drives the loop; of tightwire it may call tw_post, tw_loop_stop and the
+   * calls on a connection that do not wait, and others give TW_EREENTRANT. NULL: there are none. The library
+   * itself never writes to standard output, and to standard error only the line that names a callback which
+   * was left by an exception or a jump, before the process ends; beside that, a bug in it (TW_EINTERNAL) has
+   * the runtime of Rust write a line there.
    */
   void (*on_log)(void *user, int32_t level, const char *text, size_t len);
   /* Handed to `on_log`; never looked at. */
@@ -699,7 +729,7 @@ typedef struct tw_server_opts {
    * a descriptor of its own afterwards; close yours whenever you like. The socket becomes
    * non-blocking.
    */
-  ptrdiff_t listen_fd;
+  intptr_t listen_fd;
 } tw_server_opts;
 
 /* A timer of a loop. */
@@ -812,8 +842,9 @@ TW_API void tw_buf_unref(struct tw_buf *buffer);
  *
  * TW_OK and the id in `out`, which may be sent to once it is open. Anything else means that nothing was
  * started and nothing will be called: TW_EINVAL for an argument, which `error` names; TW_EUNSUPPORTED for
- * an option that this library does not know; TW_EHANDLE, TW_EFORKED; TW_ESHUTDOWN while the loop is being
- * freed.
+ * an option that this library does not know; TW_EHANDLE for a dead `loop`, `tls` or `proxy_tls`, TW_EFORKED;
+ * TW_EREENTRANT from `on_log` and the function of tw_loop_on_ready; TW_ESHUTDOWN while the loop is being
+ * freed; TW_ENOMEM with 16777216 connections. The id needs no freeing: it dies after its `on_close`.
  *
  * Any thread, any callback. While another thread drives the loop it waits for the end of that turn, so
  * hold no lock that a callback takes; callbacks may come before this returns.
@@ -833,7 +864,8 @@ tw_status tw_connect(tw_loop id,
  *
  * `code` is 0 for none, or any code that may be sent: 1000-1003, 1007-1014, 3000-4999 (RFC 6455
  * section 7.4); `reason` is NULL or at most 123 bytes of UTF-8, and needs a code. TW_OK; TW_EINVAL for
- * another code or reason; TW_EUTF8; TW_EHANDLE for a dead id. Any thread, any callback.
+ * another code or reason; TW_EUTF8 for a reason that is not UTF-8; TW_EHANDLE for a dead id, TW_EFORKED. Any
+ * thread, any callback.
  */
 TW_API
 tw_status tw_close(tw_ws ws,
@@ -842,7 +874,7 @@ tw_status tw_close(tw_ws ws,
 
 /* Ends the TCP connection without a closing handshake; `on_close` follows, later, with code 1006.
  *
- * TW_OK, or TW_EHANDLE for a dead id. Any thread, any callback.
+ * TW_OK; TW_EHANDLE for a dead id, TW_EFORKED. Any thread, any callback.
  */
 TW_API tw_status tw_abort(tw_ws ws);
 
@@ -850,8 +882,8 @@ TW_API tw_status tw_abort(tw_ws ws);
  * this returns, `user` is yours. From another thread it waits for a callback that is running, so hold no
  * lock that a callback of this loop takes: that would be a deadlock. Made for destructors.
  *
- * TW_OK; TW_EHANDLE for a dead id, of which nothing is called either; TW_EFORKED. Any thread, any
- * callback, its own included.
+ * TW_OK; TW_EHANDLE for a dead id, of which nothing is called either, TW_EFORKED; TW_EREENTRANT from `on_log`
+ * and the function of tw_loop_on_ready. Any thread, any callback, its own included.
  */
 TW_API
 tw_status tw_detach(tw_ws ws);
@@ -860,14 +892,14 @@ tw_status tw_detach(tw_ws ws);
  * wait in the network, and its silence is not judged. Called on the loop's thread, no `on_message` comes
  * after it returns; from another thread at most the one that is running. tw_close resumes.
  *
- * TW_OK; TW_EHANDLE for a dead id. Any thread, any callback.
+ * TW_OK; TW_EHANDLE for a dead id, TW_EFORKED. Any thread, any callback.
  */
 TW_API
 tw_status tw_pause(tw_ws ws);
 
 /* Reads again. Does nothing on a connection that is not paused.
  *
- * TW_OK; TW_EHANDLE for a dead id. Any thread, any callback.
+ * TW_OK; TW_EHANDLE for a dead id, TW_EFORKED. Any thread, any callback.
  */
 TW_API tw_status tw_resume(tw_ws ws);
 
@@ -897,14 +929,16 @@ tw_status tw_header_at(const struct tw_headers *headers,
                        struct tw_str *name,
                        struct tw_str *value);
 
-/* The state as in browsers: 0 connecting, 1 open, 2 closing, 3 closed. A dead id is closed.
+/* The state as in browsers: 0 connecting, 1 open, 2 closing, 3 closed. A dead id is closed, and so is every
+ * connection of the parent in a forked child.
  *
  * Any thread, any callback.
  */
-TW_API int tw_ready_state(tw_ws ws);
+TW_API
+int tw_ready_state(tw_ws ws);
 
 /* Payload bytes that were sent and not yet given to the system, without framing, as in browsers. Does
- * not shrink while a callback runs. A dead id has none.
+ * not shrink while a callback runs. A dead id has none, nor has one of the parent in a forked child.
  *
  * Any thread, any callback.
  */
@@ -915,7 +949,7 @@ TW_API uint64_t tw_buffered_amount(tw_ws ws);
  *
  * TW_OK, also for NULL with capacity 0, which only asks for the length; TW_ETOOBIG if the buffer is too
  * short, and nothing is copied; TW_EINVAL for another `which`, or NULL with a capacity; TW_EHANDLE for a
- * dead id. Any thread, any callback, the connection's own `on_close` included.
+ * dead id, TW_EFORKED. Any thread, any callback, the connection's own `on_close` included.
  */
 TW_API
 tw_status tw_get_str(tw_ws ws,
@@ -924,13 +958,15 @@ tw_status tw_get_str(tw_ws ws,
                      size_t capacity,
                      size_t *needed);
 
-/* Fills `stats`, whose `size` is set, with counts of the connection. Members
- * that this library does not know become zero.
+/* Fills `stats`, whose `size` is set, with counts of the connection. Members that this library does not
+ * know become zero.
  *
- * TW_OK; TW_EINVAL for NULL or a bad size; TW_EHANDLE for a dead id. Any thread, any callback, the
- * connection's own `on_close` included.
+ * TW_OK; TW_EINVAL for NULL or a bad size; TW_EHANDLE for a dead id, TW_EFORKED. Any thread, any callback,
+ * the connection's own `on_close` included.
  */
-TW_API tw_status tw_get_stats(tw_ws ws, struct tw_stats *stats);
+TW_API
+tw_status tw_get_stats(tw_ws ws,
+                       struct tw_stats *stats);
 
 /* Makes a loop; pick one way to drive it: tw_loop_run, tw_loop_poll or tw_loop_start.
  *
@@ -973,9 +1009,12 @@ TW_API tw_status tw_loop_start(tw_loop id);
  * it. Ask for it before the first connection if you can.
  *
  * TW_OK; TW_EHANDLE, TW_EFORKED; TW_EINVAL if `out` is NULL; TW_EREENTRANT if the first call for this
- * loop comes from a callback. Any thread.
+ * loop comes from a callback; TW_ESHUTDOWN while the loop is being freed. Any thread. While another thread
+ * drives the loop the first call waits for the end of that turn, so hold no lock that a callback takes.
  */
-TW_API tw_status tw_loop_fd(tw_loop id, ptrdiff_t *out);
+TW_API
+tw_status tw_loop_fd(tw_loop id,
+                     intptr_t *out);
 
 /* Has `function` called with `user` when tw_loop_poll with timeout 0 has work, once until that poll was
  * made: for hosts that can watch no descriptor but can be poked, by `uv_async_send`, `PostMessage`, a
@@ -996,8 +1035,8 @@ tw_status tw_loop_on_ready(tw_loop id,
 /* Makes the tw_loop_run or tw_loop_poll that is in progress return after its turn, else the next
  * one at once. Ends the loop's own thread. Connections stay as they are.
  *
- * TW_OK; TW_EHANDLE, TW_EFORKED. Any thread, any callback, and any signal handler: it takes no lock
- * and allocates nothing.
+ * TW_OK; TW_EHANDLE, TW_EFORKED. Any thread, any callback, and any signal handler: it takes no lock,
+ * allocates nothing and leaves `errno` alone.
  */
 TW_API tw_status tw_loop_stop(tw_loop id);
 
@@ -1007,10 +1046,15 @@ TW_API tw_status tw_loop_stop(tw_loop id);
  * when this returns, and with it those of everything in the loop.
  *
  * TW_OK; TW_EHANDLE, also for a second call; TW_EBUSY while another thread is in tw_loop_run or
- * tw_loop_poll; TW_EREENTRANT from a callback: use tw_loop_stop there. Any thread. In a forked child
- * it closes the child's descriptors, sends nothing, and calls nothing.
+ * tw_loop_poll; TW_EREENTRANT from a callback: use tw_loop_stop there. Any thread.
+ *
+ * In a forked child it closes the child's copies of the loop's descriptors, sends nothing and calls nothing,
+ * whatever threads of the parent were doing, and after a fork inside a callback, too; the memory of the loop
+ * stays. A descriptor that another thread was just opening or closing when the child was made may stay open.
  */
-TW_API tw_status tw_loop_free(tw_loop id, uint32_t grace_ms);
+TW_API
+tw_status tw_loop_free(tw_loop id,
+                       uint32_t grace_ms);
 
 /* Has `function` called with `user` by the thread that drives the loop, once and soon, in a turn
  * after this call. Functions run in the order of their posts. What waits when the loop is freed is
@@ -1030,10 +1074,12 @@ TW_API tw_status tw_post(tw_loop id, void (*function)(void *user), void *user);
  * server's; NULL: the server's, with its `user`.
  *
  * TW_OK; TW_EINVAL for a protocol that the client did not offer or a header that cannot be sent, and then
- * nothing was answered; TW_ESTATE if it was answered before, or never asked; TW_EHANDLE for a dead id, as
- * when the client is gone, TW_EFORKED. Any thread, any callback. While another thread drives the loop it
- * waits for the end of that turn, so hold no lock that a callback takes. What `events` points at may go
- * when this returns. What `user` points at has to live until `on_close` of the connection.
+ * nothing was answered, nor for bad `events` (TW_EINVAL, TW_EUNSUPPORTED); TW_ESTATE if it was answered
+ * before, or never asked; TW_EHANDLE for a dead id, as when the client is gone, TW_EFORKED; TW_EREENTRANT from
+ * `on_log` and the function of tw_loop_on_ready; TW_ESHUTDOWN while the loop is being freed. Any thread, any
+ * callback. While another thread drives the loop it waits for the end of that turn, so hold no lock that a
+ * callback takes. What `events` points at may go when this returns. What `user` points at has to live until
+ * `on_close` of the connection.
  */
 TW_API
 tw_status tw_accept(tw_ws ws,
@@ -1049,9 +1095,10 @@ tw_status tw_accept(tw_ws ws,
  * bytes, of the type text/plain unless `headers` say otherwise.
  *
  * TW_OK; TW_EINVAL for another status, a header that cannot be sent, or NULL with a length, TW_EUTF8 for a
- * body that is not UTF-8, and then nothing was answered; TW_ESTATE if it was answered before, or never asked; TW_EHANDLE for a
- * dead id, TW_EFORKED. Any thread, any callback. While another thread drives the loop it waits for the
- * end of that turn, so hold no lock that a callback takes.
+ * body that is not UTF-8, and then nothing was answered; TW_ESTATE if it was answered before, or never
+ * asked; TW_EHANDLE for a dead id, TW_EFORKED; TW_EREENTRANT from `on_log` and the function of
+ * tw_loop_on_ready; TW_ESHUTDOWN while the loop is being freed. Any thread, any callback. While another
+ * thread drives the loop it waits for the end of that turn, so hold no lock that a callback takes.
  */
 TW_API
 tw_status tw_reject(tw_ws ws,
@@ -1070,9 +1117,9 @@ tw_status tw_reject(tw_ws ws,
  *
  * TW_OK: the library has a copy of all of it. Anything else: nothing of it was taken. TW_EAGAIN when
  * `max_buffered` payload bytes are queued: wait for `on_drain`; TW_ESTATE while connecting or closing,
- * and for a part without a beginning; TW_EBUSY amid a message in parts; TW_EHANDLE for a dead id;
- * TW_EUTF8 for text that is not UTF-8; TW_EINVAL for other flags, or NULL with a length. Any thread, any
- * callback; a send that returned before another one began, on whatever threads, goes out first. No
+ * and for a part without a beginning; TW_EBUSY amid a message in parts; TW_EHANDLE for a dead id, TW_EFORKED;
+ * TW_EUTF8 for text that is not UTF-8; TW_EINVAL for other flags, or NULL with a length. There is no
+ * length that is too long by itself. Any thread, any callback; a send that returned before another one began, on whatever threads, goes out first. No
  * callback runs inside.
  */
 TW_API
@@ -1085,15 +1132,18 @@ tw_status tw_send(tw_ws ws,
  * to the loop's thread. TW_OK takes one reference; anything else takes none. Do not write to the
  * buffer before the last reference is yours.
  *
- * The same as for tw_send, and TW_EINVAL for NULL. Any thread, any callback.
+ * TW_OK and the rest as for tw_send, TW_EFORKED among them, and TW_EINVAL for NULL. Any thread, any callback.
  */
-TW_API tw_status tw_send_buf(tw_ws ws, uint32_t flags, struct tw_buf *buffer);
+TW_API
+tw_status tw_send_buf(tw_ws ws,
+                      uint32_t flags,
+                      struct tw_buf *buffer);
 
 /* Sends a ping with up to 125 bytes (RFC 6455 section 5.5.2); `on_pong` tells of the answer. Pings of
  * the keep-alive (`ping_interval_ms`) need no call.
  *
- * TW_OK; TW_ETOOBIG over 125 bytes; TW_ESTATE unless the connection is open; TW_EHANDLE for a dead id;
- * TW_EINVAL for NULL with a length. Any thread, any callback.
+ * TW_OK; TW_ETOOBIG over 125 bytes; TW_ESTATE unless the connection is open; TW_EHANDLE for a dead id,
+ * TW_EFORKED; TW_EINVAL for NULL with a length. Any thread, any callback.
  */
 TW_API
 tw_status tw_ping(tw_ws ws,
@@ -1104,8 +1154,9 @@ tw_status tw_ping(tw_ws ws,
  * `on_open` brings.
  *
  * TW_OK and the id in `out`. TW_EINVAL for an argument, which `error` names; TW_ECONNECT if the address
- * cannot be listened on; TW_EUNSUPPORTED for an option that this library does not know; TW_EHANDLE,
- * TW_EFORKED; TW_ESHUTDOWN while the loop is being freed.
+ * cannot be listened on; TW_EUNSUPPORTED for an option that this library does not know; TW_EHANDLE for a dead
+ * `loop` or `tls`, TW_EFORKED; TW_EREENTRANT from `on_log` and the function of tw_loop_on_ready; TW_ESHUTDOWN
+ * while the loop is being freed; TW_ENOMEM with 16777216 servers.
  *
  * Any thread, any callback. While another thread drives the loop it waits for the end of that turn, so
  * hold no lock that a callback takes; callbacks may come before this returns.
@@ -1131,18 +1182,21 @@ TW_API tw_status tw_server_port(tw_server server, uint16_t *out);
  * their handshake, go on undisturbed. Other servers with the same configuration keep it.
  *
  * TW_OK; TW_EINVAL if `tls` has no certificate and key, or the server is one of `ws://`; TW_EHANDLE for
- * a dead id of either, TW_EFORKED. Any thread, any callback; it waits for nobody.
+ * a dead id of either, TW_EFORKED; TW_EUNSUPPORTED from a library that is built without TLS. Any thread, any
+ * callback; it waits for nobody.
  */
 TW_API
 tw_status tw_server_set_tls(tw_server server,
                             tw_tls tls);
 
 /* Queues one message, as tw_send does, on every connection of a server that is open. Those with
- * `max_buffered` payload bytes queued, or amid a message in parts, do not get it. `count`, unless it is NULL, receives how many do.
+ * `max_buffered` payload bytes queued, or amid a message in parts, do not get it. `count`, unless it is
+ * NULL, receives how many do.
  *
- * TW_OK; TW_EINVAL and TW_EUTF8 as for tw_send, and TW_EINVAL for a part of a message; TW_EHANDLE for a dead id, TW_EFORKED. Any
- * thread, any callback. While another thread drives the loop it waits for the end of that turn, so hold
- * no lock that a callback takes.
+ * TW_OK; TW_EINVAL and TW_EUTF8 as for tw_send, and TW_EINVAL for a part of a message; TW_EHANDLE for a dead
+ * id, TW_EFORKED; TW_EREENTRANT from `on_log` and the function of tw_loop_on_ready; TW_ESHUTDOWN while the
+ * loop is being freed. Any thread, any callback. While another thread drives the loop it waits for the end
+ * of that turn, so hold no lock that a callback takes.
  */
 TW_API
 tw_status tw_broadcast(tw_server server,
@@ -1156,8 +1210,9 @@ tw_status tw_broadcast(tw_server server,
  * 503, and what is left after `grace_ms` is aborted; each gets its `on_close`. Nothing is called for the
  * server itself. The id is dead when this returns, which is at once.
  *
- * TW_OK; TW_EHANDLE for a dead id, TW_EFORKED. Any thread, any callback. While another thread drives the loop
- * the socket is closed by that thread, soon.
+ * TW_OK; TW_EHANDLE for a dead id, TW_EFORKED. Any thread, any callback. While another thread drives the loop,
+ * and from `on_log` and the function of tw_loop_on_ready, the socket is closed by the thread that drives it,
+ * soon.
  */
 TW_API
 tw_status tw_server_close(tw_server server,
@@ -1180,10 +1235,10 @@ TW_API const char *tw_strerror(tw_status status);
  *
  * TW_OK and the id in `out`, which may be NULL. The id of a timer that is not repeated dies with its
  * call, any other with tw_timer_stop; all die with the loop, and then nothing is called. What `user`
- * points at has to live as long. TW_EINVAL if `function` is NULL; TW_EHANDLE,
- * TW_EFORKED; TW_ESHUTDOWN while the loop is being freed; TW_ENOMEM with 16777216 timers. Any thread, any
- * callback. While another thread drives the loop it waits for the end of that turn, so hold no lock that
- * a callback takes.
+ * points at has to live as long. TW_EINVAL if `function` is NULL; TW_EHANDLE, TW_EFORKED; TW_EREENTRANT from
+ * `on_log` and the function of tw_loop_on_ready; TW_ESHUTDOWN while the loop is being freed; TW_ENOMEM with
+ * 16777216 timers. Any thread, any callback. While another thread drives the loop it waits for the end of
+ * that turn, so hold no lock that a callback takes.
  */
 TW_API
 tw_status tw_timer_start(tw_loop id,
@@ -1196,8 +1251,9 @@ tw_status tw_timer_start(tw_loop id,
 /* Forgets a timer, also from within its own function. From the loop's thread its function is not called
  * any more when this returns; from another thread neither, since a call that is running is waited for.
  *
- * TW_OK; TW_EHANDLE for a dead id, TW_EFORKED. Any thread, any callback; hold no lock that a callback
- * takes.
+ * TW_OK; TW_EHANDLE for a dead id, TW_EFORKED; TW_EREENTRANT from `on_log` and the function of
+ * tw_loop_on_ready; TW_ESHUTDOWN while the loop is being freed. Any thread, any callback; hold no lock that a
+ * callback takes.
  */
 TW_API
 tw_status tw_timer_stop(tw_timer timer);
