@@ -111,9 +111,9 @@ fn a_connection_that_waits_can_be_given_up() {
         let remote = world.handle().remote(id).unwrap();
         assert_eq!(remote.ready_state(), ReadyState::Connecting);
         if abort {
-            remote.abort()
+            remote.abort();
         } else {
-            remote.close(Some(1000), "").unwrap()
+            remote.close(Some(1000), "").unwrap();
         }
         assert_eq!(log.failed().phase(), Phase::App);
     }
