@@ -13,6 +13,10 @@
 
 enum driver { POLLED, OWN_THREAD, OTHER_THREAD, WAITED, INSIDE, DRIVERS };
 
+/* Children may take their time, above all under valgrind. */
+static const tw_tuning patient = {.size = sizeof patient, .open_timeout_ms = TW_NEVER, .close_timeout_ms = TW_NEVER,
+                                  .write_timeout_ms = TW_NEVER, .ping_interval_ms = TW_NEVER};
+
 static const char *const drivers[] = {"polled", "on its own thread", "on another thread", "with a waiter",
                                       "inside a callback"};
 
@@ -201,6 +205,9 @@ static void on_message(tw_ws ws, void *user, const tw_msg *message)
 static void on_close(tw_ws ws, void *user, const tw_close_ev *closed)
 {
     (void)ws, (void)user;
+    if (!closed->clean) {
+        fprintf(stderr, "%s: %s\n", drivers[now.driver], closed->error_text.ptr);
+    }
     CHECK(closed->clean);
     now.closes++;
 }
@@ -234,7 +241,6 @@ static void await(_Atomic int *value)
 /* A connected socket of the application's that the loop takes over, and whose other end is returned. */
 static int adopt(const tw_events *events)
 {
-    tw_tuning patient = {.size = sizeof patient, .open_timeout_ms = TW_NEVER};
     tw_client_opts options = {.size = sizeof options, .url = "ws://127.0.0.1/", .flags = TW_CLIENT_FD, .events = events};
     int ends[2];
 
@@ -259,8 +265,8 @@ static void one_loop(enum driver driver, int secure)
     tw_tls_opts trust = {.size = sizeof trust, .ca_pem = authority, .ca_pem_len = sizeof authority - 1,
                          .flags = TW_TLS_ONLY_THESE_CAS};
     tw_events serving = no_events(), asking = no_events(), quiet = no_events();
-    tw_server_opts server = {.size = sizeof server, .events = &serving};
-    tw_client_opts client = {.size = sizeof client, .events = &asking};
+    tw_server_opts server = {.size = sizeof server, .events = &serving, .tuning = &patient};
+    tw_client_opts client = {.size = sizeof client, .events = &asking, .tuning = &patient};
     pthread_t thread;
     char url[64];
     uint16_t port;
