@@ -10,7 +10,7 @@
 //
 // Callbacks run on the thread that is in run(), poll() or the loop's destructor, or on the library's own after
 // start(). An exception that one throws stops the loop and leaves run() or poll(). tw::websocket and
-// tw::server are to be made, moved and changed on that thread; after the destructor of a websocket, on any
+// tw::server are to be made, moved, changed and, but for the websocket, destroyed on that thread; after its destructor, on any
 // thread, no callback of it runs. A loop has to outlive its connections and servers, or be destroyed on its
 // thread while they are silent. send(), ping(), close(), abort() and the getters may be called from any thread.
 //
