@@ -9,9 +9,9 @@
 //   loop.run();
 //
 // Callbacks run on the thread that is in run(), poll() or the loop's destructor, or on the library's own after
-// start(). An exception that one throws stops the loop and leaves run() or poll(). tw::websocket and
-// tw::server are to be made, moved and changed on that thread; after the destructor of a websocket, on any
-// thread, no callback of it runs. A loop has to outlive its connections and servers, or be destroyed on its
+// start(). An exception that one throws stops the loop and leaves run() or poll(). tw::websocket, tw::server and
+// tw::timer are to be made, moved, changed and destroyed on that thread, but for a websocket, which any thread may
+// connect and destroy: after its destructor no callback of it runs. A loop has to outlive its connections and servers, or be destroyed on its
 // thread while they are silent. send(), ping(), close(), abort() and the getters may be called from any thread.
 //
 // What fails throws tw::error. Each call that may throw it has a twin with a std::error_code, which gets the failure

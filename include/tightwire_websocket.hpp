@@ -75,9 +75,7 @@ public:
     }
 
 private:
-    tw_status begin(loop &on, const std::string &url, const std::vector<std::string> &protocols,
-                    tw_client_opts options, tw_error &why) {
-        let_go();
+    tw_events callbacks() const {
         tw_events events = detail::no_events();
         events.on_open = [](tw_ws, void *user, const tw_open_ev *event) noexcept {
             of(user).call([&](websocket &ws) { detail::call_if(ws.onopen, open_event(*event)); });
@@ -119,6 +117,13 @@ private:
             });
             return wait;
         };
+        return events;
+    }
+
+    tw_status begin(loop &on, const std::string &url, const std::vector<std::string> &protocols,
+                    tw_client_opts options, tw_error &why) {
+        let_go();
+        const tw_events events = callbacks();
         std::vector<const char *> offered = detail::pointers(protocols);
         std::unique_ptr<block> made(new block(on.state(), this));
         options.size = sizeof options;

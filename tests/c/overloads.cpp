@@ -135,7 +135,7 @@ static void send_views(tw::connection ws, std::vector<sent> &expected) {
 static string payload_of(const tw::message &m) {
     string copy = m.text();
     std::vector<unsigned char> bytes = m.bytes();
-    CHECK(bytes.size() == copy.size() && std::memcmp(bytes.data(), copy.data(), copy.size()) == 0);
+    CHECK(string(bytes.begin(), bytes.end()) == copy);
 #if defined(__cpp_lib_string_view)
     CHECK(m.view() == copy && m.view().data() == m.data());
 #endif

@@ -149,6 +149,12 @@ static void destroyed_elsewhere() {
         std::this_thread::yield();
     }
     CHECK(opens > 0);
+    // A server goes on the thread that drives its loop, or while nobody does.
+    std::error_code driven;
+    loop.stop();
+    do {
+        loop.poll(0, driven);
+    } while (driven == tw::errc::busy);
 }
 
 // A callback may destroy its socket, or move it away.
