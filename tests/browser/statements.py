@@ -23,7 +23,7 @@ HEAD = """# The browser's WebSocket
 
 What holds of `tightwire.WebSocket` in Python and of `tw::websocket` in C++, and the tests that show it. Names in italics are
 [scenarios](../tests/browser/scenarios): both ends act as one file says, once in headless Chromium, once with each way to drive
-our class (`tests/browser/test_scenarios.py`), and the traces are equal but for what
+our class (those of URLs with one), and the traces are equal (`tests/browser/test_scenarios.py`) but for what
 [differences.json](../tests/browser/differences.json) lists with a reason. [Web Platform Tests' cases](wpt.md) have a table of
 their own. `python tests/browser/statements.py` writes this file from `statements.json` there, and a test compares it.
 """
