@@ -10,7 +10,6 @@ import uvloop
 class Asyncio:
     """asyncio, or what drives its coroutines instead."""
 
-    passes_exits_on = True
     """`SystemExit` of a handler leaves `run` as it is."""
     too_slow = asyncio.TimeoutError
     event = staticmethod(asyncio.Event)
@@ -55,7 +54,6 @@ class Asyncio:
 class Trio:
     """The same in trio, which reports what handlers raise by `sys.unraisablehook`."""
 
-    passes_exits_on = False
     too_slow = trio.TooSlowError
     event = trio.Event
     sleep = staticmethod(trio.sleep)

@@ -223,7 +223,7 @@ def no_room():
 def until_connecting(port):
     """Until this machine has a socket that waits for an answer from there (`SYN_SENT`, 02)."""
     wanted = f"0100007F:{port:04X}", "02"
-    while not any(tuple(line.split()[2:4]) == wanted for line in open("/proc/net/tcp")):
+    while not any(tuple(line.split()[2:4]) == wanted for line in Path("/proc/net/tcp").read_text().splitlines()):
         time.sleep(0.001)
 
 

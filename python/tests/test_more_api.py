@@ -221,6 +221,7 @@ def test_what_reads_like_a_file_can_be_sent(play, url, log, tmp_path, make, cont
     path = tmp_path / "file"
     path.write_bytes(gzip.compress(b"unpacked"))
     file = make(path)
+    at_end = getattr(file, "close", lambda: None)
 
     def begin():
         ws = log.watch(WebSocket(url, binary="bytes"))
@@ -229,6 +230,7 @@ def test_what_reads_like_a_file_can_be_sent(play, url, log, tmp_path, make, cont
         return ws
 
     play(begin)
+    at_end()
     assert log[1] == ("message", 1, path.read_bytes() if content is None else content)
 
 
