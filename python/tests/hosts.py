@@ -10,7 +10,6 @@ import uvloop
 class Asyncio:
     """asyncio, or what drives its coroutines instead."""
 
-    """`SystemExit` of a handler leaves `run` as it is."""
     too_slow = asyncio.TimeoutError
     event = staticmethod(asyncio.Event)
     sleep = staticmethod(asyncio.sleep)
