@@ -19,6 +19,7 @@ use super::link::{Connection, Link, Phase};
 use super::log::{Log, LogLevel, record};
 use super::masks::MaskPool;
 use super::message::Message;
+use super::places::Places;
 use super::poller::Poller;
 use super::remote::Shared;
 use super::slots::Slots;
@@ -83,45 +84,6 @@ pub(crate) struct Core {
     pub(crate) lookups: Cell<u64>,
     /// Clients that open one after the other.
     pub(crate) gates: Gates,
-}
-
-/// Which places of handlers are taken, and by how many.
-#[derive(Debug, Default)]
-pub(crate) struct Places {
-    users: Vec<usize>,
-    free: Vec<usize>,
-}
-
-impl Places {
-    fn take(&mut self) -> usize {
-        let index = self.free.pop().unwrap_or_else(|| {
-            self.users.push(0);
-            self.users.len() - 1
-        });
-        self.join(index);
-        index
-    }
-
-    pub(crate) fn join(&mut self, index: usize) {
-        if let Some(users) = self.users.get_mut(index) {
-            *users += 1;
-        }
-    }
-
-    /// True when the last user left, so that the handler can go.
-    pub(crate) fn leave(&mut self, index: usize) -> bool {
-        let Some(users) = self.users.get_mut(index) else { return false };
-        *users = users.saturating_sub(1);
-        let last = *users == 0;
-        if last {
-            self.free.push(index);
-        }
-        last
-    }
-
-    pub(crate) fn users(&self, index: usize) -> usize {
-        self.users.get(index).copied().unwrap_or(0)
-    }
 }
 
 impl Core {

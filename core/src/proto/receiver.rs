@@ -113,7 +113,7 @@ impl Receiver {
 
     /// How long the message is that was over the limit, or how long at least if it comes in parts;
     /// `None` for a compressed one, whose length nobody has said.
-    pub(crate) fn refused(&self) -> Option<u64> {
+    pub fn refused(&self) -> Option<u64> {
         self.refused
     }
 
