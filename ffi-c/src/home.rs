@@ -164,7 +164,7 @@ impl Home {
     /// Does what the waiting thread found, if it does so in time. True if the loop was stopped.
     fn work(&self, waiter: &Waiter, timeout: Option<Duration>) -> Result<bool, tw_status> {
         if !waiter.await_work(timeout) {
-            return Ok(false);
+            return if waiter.is_over() { Err(TW_EHANDLE) } else { Ok(false) };
         }
         waiter.begin_work();
         let stopped = self.step(|event_loop| {
@@ -284,7 +284,11 @@ impl Home {
             // Its panics were caught inside.
             let _ = own_thread.join();
         }
-        let driver = self.take_wheel().inspect_err(|_| self.ending.store(false, Ordering::Release));
+        let driver = self.take_wheel().inspect_err(|_| {
+            // A thread that was started meanwhile is not to end the loop as the one before would have.
+            *lock(&self.grace) = None;
+            self.ending.store(false, Ordering::Release);
+        });
         let _driver = driver?;
         self.shut_down(grace);
         Ok(())

@@ -18,8 +18,8 @@ use crate::process;
 use crate::registry::{self, Entered};
 use crate::signals;
 use crate::status::{
-    Failure, TW_EHANDLE, TW_EINVAL, TW_ENOMEM, TW_EREENTRANT, TW_ESTATE, gone_with_its_loop,
-    tw_error, tw_status,
+    Failure, TW_EBUSY, TW_EHANDLE, TW_EINVAL, TW_ENOMEM, TW_EREENTRANT, TW_ESTATE,
+    gone_with_its_loop, tw_error, tw_status,
 };
 use crate::waiter::{self, Waiter};
 
@@ -125,6 +125,9 @@ pub extern "C" fn tw_loop_poll(id: tw_loop, timeout_ms: c_int) -> tw_status {
 pub extern "C" fn tw_loop_start(id: tw_loop) -> tw_status {
     guard::status(id, || {
         let home = registry::enter(id)?;
+        if home.is_ending() {
+            return Err(TW_EBUSY);
+        }
         // The new thread takes the wheel over from here.
         let driver = home.take_wheel()?;
         let serve = move || {

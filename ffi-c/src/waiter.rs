@@ -134,7 +134,8 @@ impl Waiter {
         self.changed.notify_all();
     }
 
-    fn is_over(&self) -> bool {
+    /// Whether nobody waits for work any more.
+    pub(crate) fn is_over(&self) -> bool {
         self.lock().stage == Stage::Over
     }
 

@@ -493,9 +493,10 @@ class WebSocket(EventTarget):
     asyncio loop that was stopped. Only `os._exit`, a signal, and an asyncio loop that is closed without
     `shutdown_asyncgens()` leave no time for it.
 
-    `KeyboardInterrupt` and `SystemExit` of a handler end what runs the loop; in trio the main task raises them. In a forked child the sockets of its parent are CLOSED, without events; it may make new ones, beside a
-    trio run on another thread. Copies of the descriptors of a loop that was at work, in a handler or on a thread, stay
-    open in the child until it ends or calls `exec`.
+    `KeyboardInterrupt` and `SystemExit` of a handler end what runs the loop; in trio the main task raises them. In a
+    forked child the sockets of its parent are CLOSED, without events; it may make new ones, beside a trio run on
+    another thread. Copies of the descriptors of a loop that was at work, in a handler or on a thread, stay open in the
+    child until it ends or calls `exec`.
 
     Args:
         url: `ws:` or `wss:`; `http:` and `https:` mean the same; or `ws+unix:/path/of/socket:/resource`. No

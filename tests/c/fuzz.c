@@ -770,6 +770,7 @@ int main(int count, char **arguments)
            (unsigned long)calls, (unsigned long)begun, (unsigned long)opened, (unsigned long)closed, (unsigned long)detached,
            (unsigned long)heard, (unsigned long)lines, (unsigned long)pokes);
     CHECK(opened > 0 && heard > 0);
-    CHECK(begun == closed + detached);
+    /* One may be detached more than once, also in its own on_close. */
+    CHECK(closed <= begun && begun <= closed + detached);
     return 0;
 }

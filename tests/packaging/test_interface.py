@@ -107,8 +107,8 @@ BREAKS = {
     "a callback's signature": ("void *user, uint64_t buffered);", "void *user, uint32_t buffered);"),
     "what a callback returns": ("  int64_t (*on_reconnect)", "  int32_t (*on_reconnect)"),
     "a parameter that is a callback": ("tw_status tw_post(tw_loop id, void (*function)(void *user)", "tw_status tw_post(tw_loop id, int (*function)(void *user)"),
-    "a member's type": ("  ptrdiff_t listen_fd;", "  int listen_fd;"),
-    "a member that is gone": ("  ptrdiff_t listen_fd;\n", ""),
+    "a member's type": ("  intptr_t listen_fd;", "  int listen_fd;"),
+    "a member that is gone": ("  intptr_t listen_fd;\n", ""),
     "a member before others": ("  /* The payload; no NUL follows. Never NULL. */", "  int first;"),
     "what a function returns": ("uint32_t tw_version(void);", "uint64_t tw_version(void);"),
     "a typedef's width": ("typedef uint64_t tw_timer;", "typedef uint32_t tw_timer;"),
@@ -125,7 +125,7 @@ def test_a_change_that_breaks_programs_is_found(before, after):
 
 ADDITIONS = {
     "a function": ("uint32_t tw_version(void);", "uint32_t tw_version(void);\nTW_API int tw_new(void);"),
-    "a member at the end": ("  ptrdiff_t listen_fd;\n", "  ptrdiff_t listen_fd;\n  int more;\n"),
+    "a member at the end": ("  intptr_t listen_fd;\n", "  ptrdiff_t listen_fd;\n  int more;\n"),
     "a constant": ("#define TW_EUTF8 27", "#define TW_EUTF8 27\n#define TW_ENEW 99"),
     "other names of parameters": ("tw_loop id, int timeout_ms", "tw_loop loop, int milliseconds"),
 }

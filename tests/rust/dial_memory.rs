@@ -145,6 +145,8 @@ fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
+/// Slots are used again after so many others, and their number grows until then.
+const SLOTS: usize = 1_100;
 /// What a loop keeps for the next connection is there after so many.
 const WARM: usize = 4;
 const ROUNDS: usize = 20;
@@ -155,6 +157,11 @@ fn a_connection_that_fails_leaves_nothing_behind() {
         let before = descriptors();
         let (listener, port) = listen();
         let mut event_loop = EventLoop::new().unwrap();
+        for _ in 0..SLOTS {
+            let nowhere = ClientOptions::new("ws+unix:/nowhere/at/all:/").unwrap();
+            event_loop.connect(&nowhere, Nothing).unwrap();
+            event_loop.run_until_idle().unwrap();
+        }
         let (mut held, answers) = (Vec::with_capacity(ROUNDS), &fault.answers);
         std::thread::scope(|scope| {
             scope.spawn(|| (0..ROUNDS).for_each(|_| answer(&listener, answers)));
