@@ -41,7 +41,11 @@ fn who_was_refused_elsewhere_hears_of_room() {
     let remote = world.handle().remote(id).expect("it is open");
     let payload = pattern(999);
     for round in 1..=20 {
+        // While the loop has something else to do, nothing leaves.
+        let (go, wait) = mpsc::channel::<()>();
+        world.handle().post(Box::new(move |_| wait.recv().expect("a word")));
         support::until("a refusal", || remote.send(&payload).is_err());
+        go.send(()).expect("the loop waits");
         log.wait_for("drain", round);
     }
 }
