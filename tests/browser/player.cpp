@@ -257,7 +257,7 @@ int main(int argc, char **argv) {
         tls.emplace(tw::tls::trust(argv[4]));
     }
     json::value scenario = read(argv[1]);
-    player playing(scenario.as_object(), argv[2], loop, tls ? tls->id() : 0);
+    player playing(scenario.as_object(), argv[2], loop, tls ? tls->id().value : 0);
     if (argv[3] == std::string("run")) {
         playing.begin();
         loop.run();
