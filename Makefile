@@ -2,10 +2,14 @@
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS   += --no-print-directory --no-builtin-rules
+# One suite after the other; the programs of one are built side by side.
+ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
+endif
 .DELETE_ON_ERROR:
 .SECONDARY:
 
+PROGRAMS := env SIDE_BY_SIDE=1 $(MAKE) -j 2
 S      := tests/scripts
 STEP   := $(S)/step
 PY     := .venv/bin/python
@@ -140,14 +144,14 @@ header: ## write include/tightwire.h anew
 test-rust: setup ## unit, property, loopback and documentation tests
 	@$(STEP) "test: Rust" --need strace,openssl $(S)/test-rust
 test-c: setup $(OUT)/libtightwire.a ## each program of tests/c against both libraries
-	@$(STEP) "build: C and C++ tests" --need gcc,g++ $(MAKE) programs-c examples-c
+	@$(STEP) "build: C and C++ tests" --need gcc,g++ $(PROGRAMS) programs-c examples-c
 	@$(STEP) "test: C and C++" --need gcc,g++,strace $(S)/test-c $(PROGRAMS_C)
 test-docs: setup $(OUT)/libtightwire.a ## manual pages and guides: complete, clean, and every program in them runs
 	@$(STEP) "test: documentation" --need mandoc,groff,gcc,g++ $(PY) -m pytest -q tests/docs
 test-python: setup python-ext ## the Python binding's own tests
 	@$(STEP) "test: Python" env PYTHONDEVMODE=1 $(PY) -m pytest -q -n 2 --dist worksteal python/tests
 test-hosts: setup $(OUT)/libtightwire.a $(OUT)/echo-server-c ## one program in every loop that a host may have, and the examples
-	@$(STEP) "build: examples" --need $(HOSTS) $(MAKE) examples-c
+	@$(STEP) "build: examples" --need $(HOSTS) $(PROGRAMS) examples-c
 	@$(STEP) "test: hosts" --need $(HOSTS) $(PY) -m pytest -q -n 2 tests/hosts
 test-sanitizers: setup $(OUT)/echo-server-c ## the C and C++ tests, hosts and examples with AddressSanitizer on both sides of the interface
 	@$(STEP) "test: C under AddressSanitizer" --need clang-asan tests/sanitizers/run
