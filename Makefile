@@ -97,14 +97,16 @@ $(TESTEES_C): $(OUT)/%-c: tests/c/$$(subst -,_,$$*).c $(wildcard tests/c/*.h) $(
 target/c/%/.dir:
 	@mkdir -p $(@D) && touch $@
 
-target/c/static/%: tests/c/%.c $(wildcard tests/c/*.h) $(LIB_C) | target/c/static/.dir
-	$(CC) $(CFLAGS) $< $(OUT)/libtightwire.a $(SYSLIBS) -o $@
-target/c/shared/%: tests/c/%.c $(wildcard tests/c/*.h) $(LIB_C) | target/c/shared/.dir
-	$(CC) $(CFLAGS) $< $(shared) -lpthread -o $@
-target/c/static/%: tests/c/%.cpp $(wildcard tests/c/*.h*) $(wildcard include/*) $(LIB_C) | target/c/static/.dir
-	$(CXX) $(CXXFLAGS) $< $(OUT)/libtightwire.a $(SYSLIBS) -o $@
-target/c/shared/%: tests/c/%.cpp $(wildcard tests/c/*.h*) $(wildcard include/*) $(LIB_C) | target/c/shared/.dir
-	$(CXX) $(CXXFLAGS) $< $(shared) -lpthread -o $@
+# Compiled once, linked with both libraries; those in C without the compiler of C++.
+target/c/objects/%.o: tests/c/%.c $(wildcard tests/c/*.h) include/tightwire.h | target/c/objects/.dir
+	$(CC) $(CFLAGS) -c $< -o $@
+target/c/objects/%.o: tests/c/%.cpp $(wildcard tests/c/*.h*) $(wildcard include/*) | target/c/objects/.dir
+	$(CXX) $(CXXFLAGS) -c $< -o $@
+linker = $(if $(wildcard tests/c/$*.cpp),$(CXX),$(CC))
+target/c/static/%: target/c/objects/%.o $(OUT)/libtightwire.a | target/c/static/.dir
+	$(linker) $< $(OUT)/libtightwire.a $(SYSLIBS) -o $@
+target/c/shared/%: target/c/objects/%.o $(OUT)/libtightwire.a | target/c/shared/.dir
+	$(linker) $< $(shared) -lpthread -o $@
 target/c/faults/driver-c: tests/interop/faults/driver.c $(LIB_C) | target/c/faults/.dir
 	$(CC) $(CFLAGS) $< $(OUT)/libtightwire.a $(SYSLIBS) -o $@
 target/c/faults/driver-cpp: tests/interop/faults/driver.cpp $(wildcard include/*) $(LIB_C) | target/c/faults/.dir
