@@ -35,11 +35,13 @@ impl WebSocket {
         self.loss.get().map(|loss| (**loss).clone()).unwrap_or_default()
     }
 
-    /// Keeps the fields that the peer sent in the opening handshake.
+    /// Keeps the fields that the peer sent in the opening handshake, but for the answer to the key, which tells
+    /// nothing once it was right.
     pub(crate) fn note_head(&self, headers: &Headers) {
+        let fields =
+            headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("Sec-WebSocket-Accept"));
         // As one text, since most sockets are never asked; no value has a line break.
-        let lines: String =
-            headers.iter().flat_map(|(name, value)| [name, ":", value, "\n"]).collect();
+        let lines: String = fields.flat_map(|(name, value)| [name, ":", value, "\n"]).collect();
         let _ = self.head.set(lines.into());
     }
 

@@ -56,7 +56,7 @@ class Handshake(NamedTuple):
     request_headers: list[tuple[str, str]] | None
     """On a server's socket the fields that the client sent, in order; else None."""
     response_headers: list[tuple[str, str]] | None
-    """On a client's socket the fields that the server answered, in order; else None."""
+    """On a client's socket the fields that the server answered, in order, but for `Sec-WebSocket-Accept`; else None."""
     protocol: str
     """The subprotocol that was agreed upon; may be empty."""
     extensions: str
