@@ -997,10 +997,11 @@ TW_API tw_status tw_loop_poll(tw_loop id, int timeout_ms);
 /* Has a thread of the library drive the loop until tw_loop_stop or tw_loop_free. The thread is
  * named `tw-loop` and blocks all signals; callbacks run on it.
  *
- * TW_OK; TW_EHANDLE, TW_EFORKED; TW_EBUSY while the loop is driven; TW_ENOMEM without a thread. Any
- * thread.
+ * TW_OK; TW_EHANDLE, TW_EFORKED; TW_EBUSY while the loop is driven or being freed; TW_ENOMEM without a
+ * thread. Any thread.
  */
-TW_API tw_status tw_loop_start(tw_loop id);
+TW_API
+tw_status tw_loop_start(tw_loop id);
 
 /* Stores the loop's pollable descriptor (POSIX) in `out`.
  *

@@ -119,8 +119,8 @@ pub extern "C" fn tw_loop_poll(id: tw_loop, timeout_ms: c_int) -> tw_status {
 /// Has a thread of the library drive the loop until tw_loop_stop or tw_loop_free. The thread is
 /// named `tw-loop` and blocks all signals; callbacks run on it.
 ///
-/// TW_OK; TW_EHANDLE, TW_EFORKED; TW_EBUSY while the loop is driven; TW_ENOMEM without a thread. Any
-/// thread.
+/// TW_OK; TW_EHANDLE, TW_EFORKED; TW_EBUSY while the loop is driven or being freed; TW_ENOMEM without a
+/// thread. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn tw_loop_start(id: tw_loop) -> tw_status {
     guard::status(id, || {
