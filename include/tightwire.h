@@ -656,6 +656,13 @@ typedef struct tw_loop_opts {
   void (*on_log)(void *user, int32_t level, const char *text, size_t len);
   /* Handed to `on_log`; never looked at. */
   void *user;
+  /* Microseconds; 0, which means that it sleeps at once. Before tw_loop_run, a tw_loop_poll that may wait and the
+   * thread of tw_loop_start sleep, they ask for new events again and again for this long. What comes meanwhile is
+   * spared the time that the system takes to wake a thread, and a core is busy instead. For whoever has a core to
+   * spare; slower than sleep where the peer shares the core. Not with TW_LOOP_WAITER, and without effect in a foreign
+   * loop, which waits by itself.
+   */
+  uint32_t spin_us;
 } tw_loop_opts;
 
 /* A listening socket. */
@@ -1114,7 +1121,8 @@ tw_status tw_reject(tw_ws ws,
  *
  * In parts (RFC 6455 section 5.4): TW_TEXT or TW_BINARY with TW_MORE begins a message, TW_MORE alone
  * continues it, and 0 ends it, as the frames on the wire do. Text may be cut within a character. Until
- * the end whole messages, on whatever threads, get TW_EBUSY; tw_ping and tw_close do not wait.
+ * the end whole messages, on whatever threads, get TW_EBUSY; tw_ping and tw_close do not wait. TW_NODEFLATE or
+ * TW_DEFLATE go with the first part and decide about the whole; without either it is compressed, whatever its size.
  *
  * TW_OK: the library has a copy of all of it. Anything else: nothing of it was taken. TW_EAGAIN when
  * `max_buffered` payload bytes are queued: wait for `on_drain`; TW_ESTATE while connecting or closing,
@@ -1190,8 +1198,8 @@ TW_API
 tw_status tw_server_set_tls(tw_server server,
                             tw_tls tls);
 
-/* Queues one message, as tw_send does, on every connection of a server that is open. Those with
- * `max_buffered` payload bytes queued, or amid a message in parts, do not get it. `count`, unless it is
+/* Queues one message, as tw_send does, on every connection of a server that is open; where a message in parts is
+ * under way, behind its end. Those with `max_buffered` payload bytes queued do not get it. `count`, unless it is
  * NULL, receives how many do.
  *
  * TW_OK; TW_EINVAL and TW_EUTF8 as for tw_send, and TW_EINVAL for a part of a message; TW_EHANDLE for a dead

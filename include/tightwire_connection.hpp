@@ -79,12 +79,19 @@ public:
     }
 
     /// A message in parts (RFC 6455 section 5.4): begin_text() or begin_binary(), then more() as often as you like, then
-    /// last(). Whole messages meanwhile get errc::busy. Text may be cut within a character.
-    void begin_text(text_view part) const { detail::check(try_send(TW_TEXT | TW_MORE, part.data(), part.size())); }
-    void begin_text(const void *data, std::size_t size) const { detail::check(try_send(TW_TEXT | TW_MORE, data, size)); }
-    void begin_binary(bytes_view part) const { detail::check(try_send(TW_BINARY | TW_MORE, part.data(), part.size())); }
-    void begin_binary(const void *data, std::size_t size) const {
-        detail::check(try_send(TW_BINARY | TW_MORE, data, size));
+    /// last(). Whole messages meanwhile get errc::busy. Text may be cut within a character. `how` is for the whole, which is
+    /// compressed unless it is compress::never.
+    void begin_text(text_view part, compress how = compress::automatic) const {
+        detail::check(put(TW_TEXT | TW_MORE, how, part.data(), part.size()));
+    }
+    void begin_text(const void *data, std::size_t size, compress how = compress::automatic) const {
+        detail::check(put(TW_TEXT | TW_MORE, how, data, size));
+    }
+    void begin_binary(bytes_view part, compress how = compress::automatic) const {
+        detail::check(put(TW_BINARY | TW_MORE, how, part.data(), part.size()));
+    }
+    void begin_binary(const void *data, std::size_t size, compress how = compress::automatic) const {
+        detail::check(put(TW_BINARY | TW_MORE, how, data, size));
     }
     /// The next part. Throws errc::state without a beginning.
     void more(text_view part) const { detail::check(try_send(TW_MORE, part.data(), part.size())); }

@@ -111,6 +111,7 @@ mod tests {
             log_level: 0,
             on_log: Some(on_log),
             user: ptr::null_mut(),
+            spin_us: 0,
         };
         let mut id = 0;
         // SAFETY: the pointers are valid.

@@ -213,6 +213,12 @@ pub struct tw_loop_opts {
     >,
     /// Handed to `on_log`; never looked at.
     pub user: *mut c_void,
+    /// Microseconds; 0, which means that it sleeps at once. Before tw_loop_run, a tw_loop_poll that may wait and the
+    /// thread of tw_loop_start sleep, they ask for new events again and again for this long. What comes meanwhile is
+    /// spared the time that the system takes to wake a thread, and a core is busy instead. For whoever has a core to
+    /// spare; slower than sleep where the peer shares the core. Not with TW_LOOP_WAITER, and without effect in a foreign
+    /// loop, which waits by itself.
+    pub spin_us: u32,
 }
 
 /// In `flags` of tw_loop_opts: a thread of the library (`tw-wait`) waits in the place of the host. The
@@ -262,6 +268,11 @@ impl tw_loop_opts {
             options.reads_per_turn = given.reads_per_turn;
         }
         let waiter = given.flags & TW_LOOP_WAITER != 0;
+        if waiter && given.spin_us > 0 {
+            let text = format_args!("tw_loop_opts.spin_us: not with TW_LOOP_WAITER");
+            return Err(Failure::argument(text));
+        }
+        options.spin = Duration::from_micros(given.spin_us.into());
         Ok(Settings { options, log: given.log()?, waiter })
     }
 

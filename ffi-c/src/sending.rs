@@ -26,7 +26,8 @@ pub const TW_DEFLATE: u32 = 0x20;
 ///
 /// In parts (RFC 6455 section 5.4): TW_TEXT or TW_BINARY with TW_MORE begins a message, TW_MORE alone
 /// continues it, and 0 ends it, as the frames on the wire do. Text may be cut within a character. Until
-/// the end whole messages, on whatever threads, get TW_EBUSY; tw_ping and tw_close do not wait.
+/// the end whole messages, on whatever threads, get TW_EBUSY; tw_ping and tw_close do not wait. TW_NODEFLATE or
+/// TW_DEFLATE go with the first part and decide about the whole; without either it is compressed, whatever its size.
 ///
 /// TW_OK: the library has a copy of all of it. Anything else: nothing of it was taken. TW_EAGAIN when
 /// `max_buffered` payload bytes are queued: wait for `on_drain`; TW_ESTATE while connecting or closing,
@@ -96,37 +97,46 @@ fn send(ws: tw_ws, flags: u32, data: &[u8], shared: Option<&Arc<tw_buf>>) -> Res
 }
 
 fn send_part(ws: tw_ws, flags: u32, data: &[u8]) -> Result<(), tw_status> {
-    let kind = match flags & !TW_MORE {
-        0 => None,
-        TW_TEXT => Some(MessageKind::Text),
-        TW_BINARY => Some(MessageKind::Binary),
-        _ => return Err(TW_EINVAL),
+    let (kind, compress) = match flags & !TW_MORE {
+        0 => (None, None),
+        first => (Some(kind_of(first)?), compress_wish(first)?),
     };
     let last = flags & TW_MORE == 0;
     act(
         ws,
-        |context, id| sent(context.send_part(id, kind, data, last), || context.ready_state(id)),
-        |remote| sent(remote.send_part(kind, data, last), || remote.ready_state()),
+        |context, id| {
+            let result = context.send_part_as(id, kind, data, last, compress);
+            sent(result, || context.ready_state(id))
+        },
+        |remote| sent(remote.send_part_as(kind, data, last, compress), || remote.ready_state()),
         TW_ESTATE,
     )
 }
 
+fn kind_of(flags: u32) -> Result<MessageKind, tw_status> {
+    match flags & !(TW_NODEFLATE | TW_DEFLATE) {
+        TW_TEXT => Ok(MessageKind::Text),
+        TW_BINARY => Ok(MessageKind::Binary),
+        _ => Err(TW_EINVAL),
+    }
+}
+
+fn compress_wish(flags: u32) -> Result<Option<bool>, tw_status> {
+    match (flags & TW_DEFLATE != 0, flags & TW_NODEFLATE != 0) {
+        (false, false) => Ok(None),
+        (deflate, no_deflate) if deflate != no_deflate => Ok(Some(deflate)),
+        _ => Err(TW_EINVAL),
+    }
+}
+
 /// The whole message that the arguments of a send make.
 pub(crate) fn message(flags: u32, data: &[u8]) -> Result<Message<'_>, tw_status> {
-    let kind = match flags & !(TW_NODEFLATE | TW_DEFLATE) {
-        TW_TEXT => MessageKind::Text,
-        TW_BINARY => MessageKind::Binary,
-        _ => return Err(TW_EINVAL),
-    };
+    let (kind, compress) = (kind_of(flags)?, compress_wish(flags)?);
     if kind == MessageKind::Text && simdutf8::basic::from_utf8(data).is_err() {
         return Err(TW_EUTF8);
     }
     let message = Message::from_parts(kind, data);
-    match (flags & TW_DEFLATE != 0, flags & TW_NODEFLATE != 0) {
-        (false, false) => Ok(message),
-        (deflate, no_deflate) if deflate != no_deflate => Ok(message.compress(deflate)),
-        _ => Err(TW_EINVAL),
-    }
+    Ok(compress.map_or(message, |compress| message.compress(compress)))
 }
 
 /// Sends a ping with up to 125 bytes (RFC 6455 section 5.5.2); `on_pong` tells of the answer. Pings of

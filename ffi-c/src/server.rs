@@ -256,8 +256,8 @@ pub extern "C" fn tw_server_set_tls(server: tw_server, tls: tw_tls) -> tw_status
     })
 }
 
-/// Queues one message, as tw_send does, on every connection of a server that is open. Those with
-/// `max_buffered` payload bytes queued, or amid a message in parts, do not get it. `count`, unless it is
+/// Queues one message, as tw_send does, on every connection of a server that is open; where a message in parts is
+/// under way, behind its end. Those with `max_buffered` payload bytes queued do not get it. `count`, unless it is
 /// NULL, receives how many do.
 ///
 /// TW_OK; TW_EINVAL and TW_EUTF8 as for tw_send, and TW_EINVAL for a part of a message; TW_EHANDLE for a dead

@@ -8,7 +8,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCFunction, PyTuple};
 use pyo3::{PyTraverseError, PyVisit};
-use tightwire::{Context, EventLoop};
+use tightwire::{Context, EventLoop, LoopOptions};
 
 use crate::current::{self, lend};
 use crate::driver::Driver;
@@ -90,9 +90,13 @@ impl BaseLoop {
 impl BaseLoop {
     /// `_host`: the asyncio loop, or what is like one, that will call `_turn`.
     #[new]
-    #[pyo3(signature = (_host = None))]
-    fn new(py: Python<'_>, _host: Option<Py<PyAny>>) -> PyResult<Self> {
-        let event_loop = EventLoop::new().map_err(|error| raise(py, &error))?;
+    #[pyo3(signature = (_host = None, *, spin = 0.0))]
+    fn new(py: Python<'_>, _host: Option<Py<PyAny>>, spin: f64) -> PyResult<Self> {
+        let mut options = LoopOptions::default();
+        if spin != 0.0 {
+            options.spin = duration("spin", Some(spin))?.unwrap_or_default();
+        }
+        let event_loop = EventLoop::with_options(options).map_err(|error| raise(py, &error))?;
         let driver = Arc::new(Driver::new(event_loop));
         if let Some(host) = _host {
             // Weak, so that nothing but the host's own reference keeps this object alive.

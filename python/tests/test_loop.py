@@ -3,6 +3,7 @@
 import selectors
 import sys
 import threading
+import time
 import weakref
 
 import pytest
@@ -28,6 +29,27 @@ def test_run(url, log):
         loop.run()
         assert loop.idle and not loop.running
     assert log == WHOLE
+
+
+def wait_until(condition):
+    end = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+def test_a_loop_that_spins_before_it_sleeps(url, log):
+    with Loop(spin=3600) as loop:
+        thread = loop.start_thread()
+        clock = time.pthread_getcpuclockid(thread.ident)
+        before = time.clock_gettime(clock)
+        wait_until(lambda: time.clock_gettime(clock) - before > 0.05)
+        loop.call(converse, url, loop, log)
+        wait_until(lambda: len(log) == len(WHOLE))
+    assert log == WHOLE
+    for wrong in (-1, float("nan")):
+        with pytest.raises(ValueError, match="spin: a positive number of seconds expected"):
+            Loop(spin=wrong)
 
 
 def test_another_loop_watches_its_descriptor(url, log):

@@ -821,7 +821,7 @@ def serve(
 class BaseLoop:
     """The base of `tightwire.Loop`, and what an asyncio loop or a thread has of its own."""
 
-    def __new__(cls, _host: object = None) -> Self: ...
+    def __new__(cls, _host: object = None, *, spin: float = 0.0) -> Self: ...
     def fileno(self) -> int:
         """The descriptor that is readable whenever `dispatch` has work, timers included.
 

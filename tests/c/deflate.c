@@ -201,9 +201,17 @@ static void later_stats(tw_ws ws)
     CHECK(stats.later[0] == 0 && stats.later[1] == 0);
 }
 
+static void *send_parts(void *unused)
+{
+    OK(tw_send(client.ws, TW_BINARY | TW_MORE | TW_NODEFLATE, text, 200));
+    OK(tw_send(client.ws, 0, text, 200));
+    return unused;
+}
+
 static void choices(tw_loop loop)
 {
     tw_tuning tuning = tuned(TW_DEFLATE_DEDICATED);
+    pthread_t thread;
 
     tuning.deflate_threshold = 100;
     open_pair(loop, &tuning, &tuning);
@@ -216,8 +224,22 @@ static void choices(tw_loop loop)
     CHECK(stats_of(client.ws).deflate_sent == 107);
     later_stats(client.ws);
     CHECK_STATUS(TW_EINVAL, tw_send(client.ws, TW_TEXT | TW_DEFLATE | TW_NODEFLATE, text, 7));
-    wait_for_messages(loop, 4);
-    CHECK(client.bytes == 99 + 1000 + 100 + 7);
+
+    /* In parts: the first one decides. */
+    OK(tw_send(client.ws, TW_TEXT | TW_MORE | TW_NODEFLATE, text, 500));
+    OK(tw_send(client.ws, 0, text, 500));
+    CHECK(stats_of(client.ws).deflate_sent == 107);
+    OK(tw_send(client.ws, TW_BINARY | TW_MORE | TW_DEFLATE, text, 3));
+    CHECK_STATUS(TW_EINVAL, tw_send(client.ws, TW_MORE | TW_NODEFLATE, text, 3));
+    OK(tw_send(client.ws, TW_MORE, text, 3));
+    OK(tw_send(client.ws, 0, text, 3));
+    CHECK(stats_of(client.ws).deflate_sent == 116);
+    CHECK_STATUS(TW_EINVAL, tw_send(client.ws, TW_TEXT | TW_MORE | TW_DEFLATE | TW_NODEFLATE, text, 7));
+    CHECK(pthread_create(&thread, NULL, send_parts, NULL) == 0);
+    CHECK(pthread_join(thread, NULL) == 0);
+    wait_for_messages(loop, 7);
+    CHECK(client.bytes == 99 + 1000 + 100 + 7 + 1000 + 9 + 400);
+    CHECK(stats_of(client.ws).deflate_sent == 116);
     close_pair(loop);
 }
 

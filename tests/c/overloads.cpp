@@ -87,6 +87,8 @@ static void send_each_way(tw::connection ws, std::vector<sent> &expected) {
     CHECK(ws.try_send(TW_TEXT, p, size) == TW_OK), expected.push_back(text(owned));
     ws.begin_text("in "), ws.more("par"), ws.last("ts"), expected.push_back(text("in parts"));
     ws.begin_binary(bytes), ws.more(p, size), ws.last(), expected.push_back(binary(owned + owned));
+    ws.begin_text("ra", tw::compress::never), ws.last("w"), expected.push_back(text("raw"));
+    ws.begin_binary(p, size, tw::compress::always), ws.last(), expected.push_back(binary(owned));
     CHECK(!failed);
 }
 

@@ -87,7 +87,7 @@ impl Host {
 fn nothing_is_missed_with_a_budget_of_one_read() {
     const PEERS: usize = 8;
     const MESSAGES: usize = 500;
-    let options = LoopOptions { reads_per_turn: 1 };
+    let options = LoopOptions { reads_per_turn: 1, ..LoopOptions::default() };
     let mut host = Host::new(options, Tuning::default(), Script::echo(&Log::default()));
     let port = host.port;
     let clients: Vec<_> = (0..PEERS)
@@ -121,7 +121,7 @@ fn nothing_is_missed_with_a_budget_of_one_read() {
 
 #[test]
 fn one_large_message_is_read_whole_with_a_budget_of_one_read() {
-    let options = LoopOptions { reads_per_turn: 1 };
+    let options = LoopOptions { reads_per_turn: 1, ..LoopOptions::default() };
     let mut host = Host::new(options, Tuning::default(), Script::echo(&Log::default()));
     let mut peer = host.peer();
     let client = std::thread::spawn(move || {

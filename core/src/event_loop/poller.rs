@@ -12,6 +12,7 @@ use mio::{Events, Interest, Registry, Token};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 
+use super::clock;
 use crate::net::descriptors::{Descriptors, Owned};
 
 /// See the module.
@@ -53,13 +54,29 @@ impl Poller {
         Ok(fd)
     }
 
-    /// Waits for events, at most for `timeout`.
+    /// Waits for events, at most for `timeout`, and of that for `spin` without sleep.
     pub(crate) fn wait(
         &mut self,
         events: &mut Events,
         timeout: Option<Duration>,
+        spin: Duration,
     ) -> io::Result<()> {
-        self.poll.poll(events, timeout)
+        if spin.is_zero() || timeout == Some(Duration::ZERO) {
+            return self.poll.poll(events, timeout);
+        }
+        let began = clock::now();
+        let spin = timeout.map_or(spin, |timeout| timeout.min(spin));
+        loop {
+            self.poll.poll(events, Some(Duration::ZERO))?;
+            if !events.is_empty() {
+                return Ok(());
+            }
+            let spun = clock::now().saturating_duration_since(began);
+            if spun >= spin {
+                let left = timeout.map(|timeout| timeout.saturating_sub(spun));
+                return self.poll.poll(events, left);
+            }
+        }
     }
 }
 
@@ -103,7 +120,7 @@ mod tests {
 
     fn is_woken(poller: &mut Poller) -> bool {
         let mut events = Events::with_capacity(4);
-        poller.wait(&mut events, Some(Duration::ZERO)).unwrap();
+        poller.wait(&mut events, Some(Duration::ZERO), Duration::ZERO).unwrap();
         !events.is_empty()
     }
 

@@ -213,9 +213,24 @@ impl Remote {
         data: &[u8],
         fin: bool,
     ) -> Result<(), SendError> {
+        self.send_part_as(kind, data, fin, None)
+    }
+
+    /// As [`send_part`](Self::send_part); for `compress` see [`Context::send_part_as`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Context::send_part`].
+    pub fn send_part_as(
+        &self,
+        kind: Option<MessageKind>,
+        data: &[u8],
+        fin: bool,
+        compress: Option<bool>,
+    ) -> Result<(), SendError> {
         self.shared.parts.next(kind, data, fin, |kind| {
             self.charge(data.len() as u64)?;
-            let message = Message::from_parts(kind, data).into();
+            let message = Message::from_parts(kind, data).compress_if(compress).into();
             let taken = self.inbox.push(Command::SendPart { id: self.id(), message, fin });
             if taken { Ok(()) } else { Err(SendError::Closed) }
         })
