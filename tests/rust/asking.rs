@@ -1,16 +1,15 @@
 //! Requests that are answered later, servers that end with their connections, and messages in chunks.
 
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use support::{Log, Peer, Script, TEXT, World, options, request};
 use tightwire::{
     Chunk, ClientOptions, ConnId, ErrorCode, EventLoop, Handler, LogLevel, MessageKind, Reply,
     Socket, Tuning,
 };
+
+use crate::support::{self, Log, Peer, Script, TEXT, World, options, request};
 
 /// Leaves every answer for later, and says for which connection.
 fn deferring(log: &Log) -> (Script, Arc<AtomicU64>) {

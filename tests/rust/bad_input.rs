@@ -1,16 +1,14 @@
 //! Arguments that are not legal: a clear error that names the argument, and nothing is sent.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::path::PathBuf;
 
-use support::{Authority, Log, Script};
 use tightwire::{
     ClientOptions, ClientTls, Error, ErrorCode, EventLoop, Phase, Server, ServerOptions, ServerTls,
 };
+
+use crate::support::{Authority, Log, Script};
 
 #[track_caller]
 fn is_argument_error(error: &Error, parts: &[&str]) {

@@ -1,17 +1,15 @@
 //! Every deadline with short times: what it ends, what it says, and what it must not end.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::net::TcpListener;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use support::{
-    BINARY, CLOSE, Log, PATIENCE, PING, PONG, Peer, Script, TEXT, World, close_payload, dawdle,
-    listen, options, pattern,
-};
 use tightwire::{ClientOptions, ClientTls, ErrorCode, Phase, Tuning};
+
+use crate::support::{
+    self, BINARY, CLOSE, Log, PATIENCE, PING, PONG, Peer, Script, TEXT, World, close_payload,
+    dawdle, listen, options, pattern,
+};
 
 const SHORT: Duration = Duration::from_millis(100);
 /// Longer than anything that must happen within it.

@@ -1,12 +1,11 @@
 //! Compression over real sockets: who agrees to it, what it comes to, and what shares a loop.
 
-mod support;
-
-use support::{Event, Log, Script, World, options, pattern};
 use tightwire::{
     ClientOptions, Deflate, DeflateMode, DeflateStats, ErrorCode, Message, MessageKind, Phase,
     Tuning,
 };
+
+use crate::support::{Event, Log, Script, World, options, pattern};
 
 const MODES: [DeflateMode; 3] = [DeflateMode::Shared, DeflateMode::Dedicated, DeflateMode::Parked];
 

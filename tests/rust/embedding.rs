@@ -1,16 +1,14 @@
 //! A loop inside a foreign one that watches its descriptor with `poll(2)`, level-triggered.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use support::{
-    BINARY, CLOSE, Log, PATIENCE, PING, Peer, Script, TEXT, close_payload, listen, pattern,
-};
 use tightwire::{ClientOptions, ErrorCode, EventLoop, LoopOptions, Phase, ServerOptions, Tuning};
+
+use crate::support::{
+    self, BINARY, CLOSE, Log, PATIENCE, PING, Peer, Script, TEXT, close_payload, listen, pattern,
+};
 
 /// A host that knows nothing of the loop but its descriptor.
 struct Host {

@@ -1,12 +1,10 @@
 //! Answers that are not 101 and lead on: redirects and challenges.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::net::TcpListener;
 
-use support::{Log, Peer, Script, World, listen};
 use tightwire::{Auth, ClientOptions, ErrorCode, Phase};
+
+use crate::support::{self, Log, Peer, Script, World, listen};
 
 /// Takes the next client, answers its request with `status` and `fields`, and returns the request.
 /// The connection stays until the end of the test: whoever goes elsewhere has to leave it.

@@ -1,14 +1,12 @@
 //! Connections that are given up at every stage of their opening, and loops that end whatever their
 //! peers do.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::net::TcpListener;
 use std::time::Duration;
 
-use support::{Log, Peer, Script, World, listen};
 use tightwire::{ClientOptions, ErrorCode, EventLoop, Handler, Phase, Proxy, ReadyState};
+
+use crate::support::{self, Log, Peer, Script, World, listen};
 
 /// Brings a connection to a stage; what is held keeps it there.
 struct Stage {

@@ -1,14 +1,14 @@
 //! Connections that are not read for a while, timers, and messages to everybody.
 
-mod support;
-
 use std::sync::mpsc;
 use std::time::Duration;
 
-use support::{
-    CLOSE, CONTINUATION, Log, PING, PONG, Peer, Script, TEXT, World, close_payload, listen, options,
-};
 use tightwire::{ClientOptions, ConnId, Context, MessageKind, Tuning};
+
+use crate::support::{
+    self, CLOSE, CONTINUATION, Log, PING, PONG, Peer, Script, TEXT, World, close_payload, listen,
+    options,
+};
 
 fn texts(log: &Log) -> usize {
     log.texts().len()

@@ -1,15 +1,13 @@
 //! Reaching a server: Unix sockets, given sockets, local addresses, refusals, and proxies.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread;
 
-use support::{Event, Log, Script, Server, World};
 use tightwire::{ClientOptions, CloseEvent, ErrorCode, Phase, Proxy};
+
+use crate::support::{Event, Log, Script, Server, World};
 
 /// A conversation with an echo server: what came back.
 fn converse(world: &World, options: ClientOptions) -> String {

@@ -1,12 +1,10 @@
 //! Clients that come back when their connection is lost.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::time::Duration;
 
-use support::{Event, Log, Peer, Script, World, close_payload, listen};
 use tightwire::{ClientOptions, ErrorCode, Phase, ReadyState, Reconnect, SendError, Tuning};
+
+use crate::support::{self, Event, Log, Peer, Script, World, close_payload, listen};
 
 /// A policy that does not waste the time of a test.
 fn soon() -> Reconnect {

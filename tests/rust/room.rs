@@ -1,12 +1,11 @@
 //! Senders that were refused for want of room hear of it when there is some.
 
-mod support;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 
-use support::{Log, Script, TEXT, World, pattern};
 use tightwire::{ClientOptions, SendError, Socket, Tuning};
+
+use crate::support::{self, Log, Script, TEXT, World, pattern};
 
 /// Less than what a connection is warned of, so that only a refusal tells.
 fn narrow() -> Tuning {

@@ -1,13 +1,11 @@
 //! Clients that open their connections to one host one after the other.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::net::TcpListener;
 use std::time::Duration;
 
-use support::{Log, Peer, Script, World, listen};
 use tightwire::{ClientOptions, ConnId, ErrorCode, Phase, ReadyState, Reconnect, Tuning};
+
+use crate::support::{self, Log, Peer, Script, World, listen};
 
 fn options(port: u16, path: &str) -> ClientOptions {
     ClientOptions::new(&format!("ws://127.0.0.1:{port}/{path}")).unwrap()

@@ -1,14 +1,12 @@
 //! A loop that spins before it sleeps.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use support::{PATIENCE, dawdle, now};
 use tightwire::{EventLoop, LoopHandle, LoopOptions};
+
+use crate::support::{PATIENCE, dawdle, now};
 
 /// A loop that runs on a thread of its own, with nothing to do.
 struct Idle {

@@ -1,7 +1,4 @@
 //! What the echo server asks of the system, counted by strace.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -13,7 +10,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use support::{Authority, BINARY, CLOSE, Peer, TEXT, close_payload, pattern};
+
+use crate::support::{Authority, BINARY, CLOSE, Peer, TEXT, close_payload, pattern};
 
 const ROUNDS: usize = 200;
 /// Calls for accepting, handshakes and the end.

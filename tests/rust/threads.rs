@@ -1,16 +1,14 @@
 //! Other threads: sends and closes through `Remote`, jobs, stopping, and use after the end.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 
-use support::{
-    CLOSE, CONTINUATION, Log, PATIENCE, PING, Peer, Script, TEXT, World, close_payload, until,
-};
 use tightwire::{EventLoop, MessageKind, ReadyState, Remote, SendError};
+
+use crate::support::{
+    self, CLOSE, CONTINUATION, Log, PATIENCE, PING, Peer, Script, TEXT, World, close_payload, until,
+};
 
 const THREADS: usize = 8;
 

@@ -1,7 +1,4 @@
 //! `wss://` against rustls by hand: versions, names, certificates, truncation, the wrong protocol.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,11 +10,12 @@ use rustls::{
     ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
     SupportedProtocolVersion, version,
 };
-use support::{
-    Authority, BINARY, CLOSE, Issued, Log, PING, PONG, Peer, Script, TEXT, World, close_payload,
-    listen, options, pattern, request,
-};
 use tightwire::{ClientOptions, ClientTls, ErrorCode, Phase, Tuning};
+
+use crate::support::{
+    self, Authority, BINARY, CLOSE, Issued, Log, PING, PONG, Peer, Script, TEXT, World,
+    close_payload, listen, options, pattern, request,
+};
 
 type Client = Peer<StreamOwned<ClientConnection, TcpStream>>;
 type Server = Peer<StreamOwned<ServerConnection, TcpStream>>;

@@ -1,7 +1,4 @@
 //! The options of TLS, between our client and our server and against rustls by hand.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -9,8 +6,11 @@ use std::sync::Arc;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned};
-use support::{Authority, Issued, Log, PATIENCE, Peer, Script, World, listen, options};
 use tightwire::{ClientOptions, ClientTls, ErrorCode, Phase, ServerTls};
+
+use crate::support::{
+    self, Authority, Issued, Log, PATIENCE, Peer, Script, World, listen, options,
+};
 
 type Server = Peer<StreamOwned<ServerConnection, TcpStream>>;
 

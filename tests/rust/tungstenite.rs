@@ -1,16 +1,14 @@
 //! Both roles against another implementation, the crate `tungstenite`.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::net::TcpStream;
 
-use support::{Log, Peer, Script, World, listen, options, pattern};
 use tightwire::ClientOptions;
 use tungstenite::protocol::CloseFrame;
 use tungstenite::protocol::frame::Frame;
 use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tungstenite::{Error, Message, WebSocket};
+
+use crate::support::{self, Log, Peer, Script, World, listen, options, pattern};
 
 const SIZES: [usize; 8] = [0, 1, 125, 126, 65_535, 65_536, 1 << 20, 3 << 20];
 
