@@ -46,7 +46,7 @@ BROWSER_C  := target/c/browser/player-cpp
 EXAMPLES_C := $(patsubst examples/c/%.c,target/c/examples/%,$(wildcard examples/c/*.c)) \
               $(patsubst %.cpp,target/c/examples/%-cpp,$(notdir $(wildcard examples/cpp/*.cpp)))
 
-.PHONY: help demo test setup build clean FORCE \
+.PHONY: help demo test setup build ahead clean FORCE \
   check fmt clippy features doc limits deny header \
   rust-release python-ext examples-c echo-server-c echo-client-c talk-c programs-c \
   test-rust test-c test-docs man test-python test-browser test-wpt wpt stubs test-network test-hosts test-sanitizers test-threads-sanitizer valgrind autobahn autobahn-full interop fuzz fuzz-short bench bench-memory
@@ -58,7 +58,7 @@ demo: setup build ## a wss:// conversation between Rust, C, C++ and Python
 	@$(OUT)/demo "Rust=$(OUT)/demo-client" "C=target/c/examples/demo_client" "C++=target/c/examples/demo_client-cpp" \
 	  "Python=$(PY) examples/python/demo_callbacks.py" "Python asyncio=$(PY) examples/python/demo_asyncio.py"
 
-test: summary setup check test-rust build test-c test-hosts test-docs test-packaging test-python interop test-network test-browser test-wpt autobahn valgrind test-sanitizers fuzz-short ## everything that decides whether a change lands
+test: summary setup check test-rust build ahead test-c test-hosts test-docs test-packaging test-python interop test-network test-browser test-wpt autobahn valgrind test-sanitizers fuzz-short ## everything that decides whether a change lands
 	@echo "All suites passed."
 
 .PHONY: summary
@@ -71,6 +71,9 @@ setup: ## virtual environment, npm packages and system packages, only what is mi
 # ---- building -------------------------------------------------------------------------------
 
 build: setup rust-release $(TESTEES_C) $(FAULTS_C) examples-c python-ext ## release builds of everything
+
+ahead: ## starts to build, beside other suites, what the last ones need
+	@$(S)/ahead
 
 rust-release:
 	@$(STEP) "build: Rust, release" cargo build $(LOCKED) --release --workspace --exclude tightwire-python --bins --lib --examples

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # run.sh SECONDS [TARGET...]: builds every fuzz target, or those that are named, with
 # AddressSanitizer and runs each for SECONDS. It ends with an error upon the first crash.
+# run.sh build: only builds them.
 #
 # The stable toolchain does: these are the flags that cargo-fuzz uses, so nothing has to be
 # installed. Named seeds are in corpus/TARGET; what libFuzzer finds goes to target/corpus/TARGET,
 # and an input that crashes to artifacts/, from where it becomes a unit test.
 set -euo pipefail
 cd "$(dirname "$0")"
-seconds=${1:?usage: run.sh SECONDS [TARGET...]}
+seconds=${1:?usage: run.sh SECONDS|build [TARGET...]}
 shift
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || mapfile -t targets < <(cd fuzz_targets && ls -- *.rs | sed 's/\.rs$//')
@@ -20,6 +21,7 @@ for option in sanitizer-coverage-level=4 sanitizer-coverage-inline-8bit-counters
 done
 export CARGO_TARGET_DIR=$PWD/target
 RUSTC_BOOTSTRAP=1 RUSTFLAGS="${flags[*]}" cargo build --release --bins --target "$host" --quiet
+[ "$seconds" != build ] || exit 0
 
 for target in "${targets[@]}"; do
     found=target/corpus/$target

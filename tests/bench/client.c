@@ -1,7 +1,8 @@
-/* A client for benchmark harnesses, with the C interface: client TASK URL SIZE SECONDS
+/* A client for benchmark harnesses, with the C interface: client TASK URL SIZE SECONDS [MICROSECONDS]
 
    TASK is `rtt` (sends SIZE bytes, waits for their echo, and so on) or `recv` (counts the messages that the URL sends).
-   Warms up for 0.2 s, then prints one JSON object: messages a second, round trips in microseconds, CPU a message. */
+   Warms up for 0.2 s, then prints one JSON object: messages a second, round trips in microseconds, CPU a message. With
+   MICROSECONDS the loop spins for so long before it sleeps (tw_loop_opts.spin_us). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,11 +123,13 @@ int main(int argc, char **argv)
     tw_events events = {.size = sizeof events, .on_open = on_open, .on_message = on_message, .on_close = on_close};
     tw_tuning tuning = {.size = sizeof tuning, .deflate = TW_DEFLATE_OFF};
     tw_client_opts opts = {.size = sizeof opts, .events = &events, .tuning = &tuning};
+    tw_loop_opts settings = {.size = sizeof settings};
 
-    if (argc != 5) {
-        fputs("usage: client rtt|recv URL SIZE SECONDS\n", stderr);
+    if (argc != 5 && argc != 6) {
+        fputs("usage: client rtt|recv URL SIZE SECONDS [MICROSECONDS]\n", stderr);
         return 2;
     }
+    settings.spin_us = argc == 6 ? (uint32_t)strtoul(argv[5], NULL, 10) : 0;
     round_trips = strcmp(argv[1], "rtt") == 0;
     opts.url = argv[2];
     size = strtoul(argv[3], NULL, 10);
@@ -137,7 +140,7 @@ int main(int argc, char **argv)
         return 1;
     }
     began = last = now();
-    if (tw_loop_new(NULL, &loop, &error) || tw_connect(loop, &opts, &ws, &error)) {
+    if (tw_loop_new(&settings, &loop, &error) || tw_connect(loop, &opts, &ws, &error)) {
         fprintf(stderr, "client: %s\n", error.text);
         return 1;
     }
