@@ -57,7 +57,7 @@ extern "C" {
 #define TW_AUTH_BEARER 2u
 
 /* Proves the password, which is not itself sent, to a server that asks for it with 401 (RFC 7616): a
- * second request follows the first, on a new connection.
+ * second request follows the first, on a new connection. TW_EUNSUPPORTED from a library that is built without it.
  */
 #define TW_AUTH_DIGEST 3u
 
@@ -656,11 +656,11 @@ typedef struct tw_loop_opts {
   void (*on_log)(void *user, int32_t level, const char *text, size_t len);
   /* Handed to `on_log`; never looked at. */
   void *user;
-  /* Microseconds; 0, which means that it sleeps at once. Before tw_loop_run, a tw_loop_poll that may wait and the
-   * thread of tw_loop_start sleep, they ask for new events again and again for this long. What comes meanwhile is
-   * spared the time that the system takes to wake a thread, and a core is busy instead. For whoever has a core to
-   * spare; slower than sleep where the peer shares the core. Not with TW_LOOP_WAITER, and without effect in a foreign
-   * loop, which waits by itself.
+  /* Microseconds; 0: it sleeps at once. For this long since there was something to do, tw_loop_run, a tw_loop_poll
+   * that may wait and the thread of tw_loop_start ask for news again and again instead of sleeping. What comes
+   * meanwhile is spared the time that the system takes to wake a thread, and a core is busy instead. For whoever has
+   * a core to spare; slower than sleep where the peer shares the core. Not with TW_LOOP_WAITER, and without effect in
+   * a foreign loop, which waits by itself.
    */
   uint32_t spin_us;
 } tw_loop_opts;

@@ -87,7 +87,7 @@ pub const TW_AUTH_BASIC: u32 = 1;
 /// Sends a token with the first request (RFC 6750).
 pub const TW_AUTH_BEARER: u32 = 2;
 /// Proves the password, which is not itself sent, to a server that asks for it with 401 (RFC 7616): a
-/// second request follows the first, on a new connection.
+/// second request follows the first, on a new connection. TW_EUNSUPPORTED from a library that is built without it.
 pub const TW_AUTH_DIGEST: u32 = 3;
 
 /// The connected socket `fd` of tw_client_opts is to be used.

@@ -213,11 +213,11 @@ pub struct tw_loop_opts {
     >,
     /// Handed to `on_log`; never looked at.
     pub user: *mut c_void,
-    /// Microseconds; 0, which means that it sleeps at once. Before tw_loop_run, a tw_loop_poll that may wait and the
-    /// thread of tw_loop_start sleep, they ask for new events again and again for this long. What comes meanwhile is
-    /// spared the time that the system takes to wake a thread, and a core is busy instead. For whoever has a core to
-    /// spare; slower than sleep where the peer shares the core. Not with TW_LOOP_WAITER, and without effect in a foreign
-    /// loop, which waits by itself.
+    /// Microseconds; 0: it sleeps at once. For this long since there was something to do, tw_loop_run, a tw_loop_poll
+    /// that may wait and the thread of tw_loop_start ask for news again and again instead of sleeping. What comes
+    /// meanwhile is spared the time that the system takes to wake a thread, and a core is busy instead. For whoever has
+    /// a core to spare; slower than sleep where the peer shares the core. Not with TW_LOOP_WAITER, and without effect in
+    /// a foreign loop, which waits by itself.
     pub spin_us: u32,
 }
 

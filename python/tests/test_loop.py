@@ -1,6 +1,7 @@
 """`tightwire.Loop`: driven by `run`, by a thread of its own, and by hand."""
 
 import selectors
+import signal
 import sys
 import threading
 import time
@@ -47,6 +48,12 @@ def test_a_loop_that_spins_before_it_sleeps(url, log):
         loop.call(converse, url, loop, log)
         wait_until(lambda: len(log) == len(WHOLE))
     assert log == WHOLE
+    with Loop(spin=3600) as loop:
+        server = tightwire.serve(lambda ws: None, loop=loop)
+        threading.Timer(0.05, signal.raise_signal, [signal.SIGINT]).start()
+        with pytest.raises(KeyboardInterrupt):
+            loop.run()
+        server.close()
     for wrong in (-1, float("nan")):
         with pytest.raises(ValueError, match="spin: a positive number of seconds expected"):
             Loop(spin=wrong)

@@ -53,10 +53,10 @@ class Loop(BaseLoop):
     says goodbye to the peers. A loop that its own handlers refer to keeps itself alive, so that one has to be closed.
 
     Args:
-        spin: Seconds, well under a millisecond, for which `run` and the loop's own thread ask for new events again
-            and again before they sleep. What comes meanwhile is spared the time that the system takes to wake a
-            thread, and a core is busy instead; other Python threads run all the same. Without effect under
-            `dispatch`.
+        spin: Seconds, mostly well under a millisecond. For so long since there was something to do, `run` and the
+            loop's own thread ask for news again and again instead of sleeping. What comes meanwhile is spared the
+            time that the system takes to wake a thread, and a core is busy instead; other Python threads run all
+            the same. Without effect under `dispatch`.
 
     Raises:
         ValueError: `spin`: a negative time.

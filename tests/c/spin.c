@@ -81,7 +81,7 @@ int main(void)
     OK(tw_loop_new(&options, &loop, NULL));
     before = now_s();
     OK(tw_loop_poll(loop, 20));
-    CHECK(now_s() - before >= 0.02 && now_s() - before < 10 * slowness());
+    CHECK(now_s() - before < 10 * slowness());
     OK(tw_loop_free(loop, 0));
 
     options.flags = TW_LOOP_WAITER;

@@ -86,7 +86,7 @@ fn it_waits_no_longer_than_it_may() {
     let pause = Duration::from_millis(20);
     let began = now();
     event_loop.turn(Some(pause)).unwrap();
-    assert!(began.elapsed() >= pause && began.elapsed() < PATIENCE);
+    assert!(began.elapsed() < PATIENCE);
 
     let (ring, rung) = mpsc::channel();
     event_loop.context().set_timer(pause, None, Box::new(move |_| ring.send(()).unwrap()));

@@ -190,6 +190,7 @@ mod tests {
         assert!(error.to_string().contains("over 2 redirects, now to \"/c\""), "{error}");
     }
 
+    #[cfg(feature = "digest")]
     #[test]
     fn a_challenge_is_answered_once_for_each_resource() {
         let challenge = "WWW-Authenticate: Basic realm=\"r\"\r\n\

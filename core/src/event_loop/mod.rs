@@ -94,10 +94,10 @@ pub struct LoopOptions {
     /// Reads of one connection in one turn, at least 1; a connection with more to read goes on in
     /// the next turn, after the others. Default 16.
     pub reads_per_turn: u32,
-    /// Before it sleeps, [`EventLoop::wait`] asks the poller again and again for this long: what
-    /// comes meanwhile is spared the time that the system takes to wake a thread, some microseconds,
-    /// and a core is busy instead. For whoever has a core to spare; slower than sleep where the peer
-    /// shares the core. Default 0, which never spins.
+    /// For this long since there was something to do, [`EventLoop::wait`] asks the poller again and again
+    /// instead of sleeping, and may return with nothing: what comes meanwhile is spared the time that the
+    /// system takes to wake a thread, some microseconds, and a core is busy instead. For whoever has a core
+    /// to spare; slower than sleep where the peer shares the core. Default 0, which never spins.
     pub spin: Duration,
 }
 

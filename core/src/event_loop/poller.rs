@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::event::Source;
 use mio::unix::SourceFd;
@@ -15,16 +15,21 @@ use rustix::io::Errno;
 use super::clock;
 use crate::net::descriptors::{Descriptors, Owned};
 
+/// So long it asks without sleep before it returns.
+const MAX_SPIN: Duration = Duration::from_millis(1);
+
 /// See the module.
 pub(crate) struct Poller {
     poll: Owned<mio::Poll>,
     descriptors: Arc<Descriptors>,
+    /// Since when it asks without sleep and without news.
+    spinning: Option<Instant>,
 }
 
 impl Poller {
     pub(crate) fn new() -> io::Result<Self> {
         let descriptors = Descriptors::new();
-        Ok(Self { poll: descriptors.own(mio::Poll::new()?), descriptors })
+        Ok(Self { poll: descriptors.own(mio::Poll::new()?), descriptors, spinning: None })
     }
 
     pub(crate) fn registry(&self) -> &Registry {
@@ -54,7 +59,9 @@ impl Poller {
         Ok(fd)
     }
 
-    /// Waits for events, at most for `timeout`, and of that for `spin` without sleep.
+    /// Waits for events, at most for `timeout`. With a `spin` it first asks again and again, for so long
+    /// since it last had news, and returns without any when that is over, and now and then before: whoever
+    /// waits may have signals to look at, which would end a sleep.
     pub(crate) fn wait(
         &mut self,
         events: &mut Events,
@@ -65,18 +72,20 @@ impl Poller {
             return self.poll.poll(events, timeout);
         }
         let began = clock::now();
-        let spin = timeout.map_or(spin, |timeout| timeout.min(spin));
-        loop {
+        let left = spin.saturating_sub(began.duration_since(*self.spinning.get_or_insert(began)));
+        if left.is_zero() {
+            self.spinning = None;
+            return self.poll.poll(events, timeout);
+        }
+        let turn = left.min(timeout.unwrap_or(MAX_SPIN)).min(MAX_SPIN);
+        while clock::now().duration_since(began) < turn {
             self.poll.poll(events, Some(Duration::ZERO))?;
             if !events.is_empty() {
-                return Ok(());
-            }
-            let spun = clock::now().saturating_duration_since(began);
-            if spun >= spin {
-                let left = timeout.map(|timeout| timeout.saturating_sub(spun));
-                return self.poll.poll(events, left);
+                self.spinning = None;
+                break;
             }
         }
+        Ok(())
     }
 }
 

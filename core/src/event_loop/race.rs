@@ -146,7 +146,9 @@ mod tests {
             loop {
                 match self.advance() {
                     Standing::Running => {
-                        self.poller.wait(&mut Events::with_capacity(8), None).unwrap();
+                        self.poller
+                            .wait(&mut Events::with_capacity(8), None, Duration::ZERO)
+                            .unwrap();
                     }
                     decided => return decided,
                 }

@@ -3,8 +3,7 @@
 use std::fmt;
 
 use base64::display::Base64Display;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use http_auth::{DigestClient, PasswordParams, parse_challenges};
+use base64::engine::general_purpose::STANDARD;
 
 /// Who asks.
 #[derive(Clone, PartialEq, Eq)]
@@ -15,6 +14,7 @@ pub(crate) struct Credentials {
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "digest"), expect(dead_code, reason = "what Digest proves"))]
 pub(crate) struct Asked<'a> {
     pub(crate) method: &'a str,
     /// As it stands in the request line.
@@ -31,16 +31,20 @@ impl Credentials {
     }
 
     /// The value that answers the first Digest challenge among those `offered`, which are the values
-    /// of `WWW-Authenticate` or `Proxy-Authenticate`; `None` if there is none.
+    /// of `WWW-Authenticate` or `Proxy-Authenticate`; `None` if there is none, or without the feature.
     ///
     /// # Errors
     ///
     /// A challenge that cannot be answered, for example of an unknown quality of protection.
+    #[cfg(feature = "digest")]
     pub(crate) fn digest(
         &self,
         offered: &[&str],
         asked: Asked<'_>,
     ) -> Result<Option<String>, String> {
+        use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+        use http_auth::{DigestClient, PasswordParams, parse_challenges};
+
         let challenges = offered.iter().filter_map(|value| parse_challenges(value).ok()).flatten();
         let mut digests =
             challenges.filter_map(|challenge| DigestClient::try_from(&challenge).ok());
@@ -54,6 +58,11 @@ impl Credentials {
         };
         let nonce = Base64Display::new(asked.nonce, &URL_SAFE_NO_PAD).to_string();
         digest.respond_with_testing_cnonce(&params, &nonce).map(Some)
+    }
+
+    #[cfg(not(feature = "digest"))]
+    pub(crate) fn digest(&self, _: &[&str], _: Asked<'_>) -> Result<Option<String>, String> {
+        Ok(None)
     }
 }
 

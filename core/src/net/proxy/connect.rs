@@ -296,6 +296,7 @@ mod tests {
         assert!(error.to_string().contains("user and password"), "{error}");
     }
 
+    #[cfg(feature = "digest")]
     #[test]
     fn a_digest_challenge_is_answered_once_here_or_on_a_new_connection() {
         let challenge = "Proxy-Authenticate: Digest realm=\"r\", qop=\"auth\", algorithm=SHA-256, nonce=\"abc\"\r\n";
