@@ -348,6 +348,10 @@ typedef struct tw_tuning {
    * is not empty.
    */
   uint32_t deflate_threshold;
+  /* How long there may be no message in either direction; pings are none. Then the connection is closed with
+   * 1001 and the reason "idle timeout". 0: for ever.
+   */
+  uint32_t idle_timeout_ms;
 } tw_tuning;
 
 /* A client or server connection. */

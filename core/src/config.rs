@@ -49,6 +49,9 @@ pub struct Tuning {
     pub ping_interval: Option<Duration>,
     /// How long to wait for any byte after that ping before the peer counts as dead. Default 20 s.
     pub ping_timeout: Option<Duration>,
+    /// How long there may be no message in either direction; pings are none. Then the connection is
+    /// closed with 1001 and the reason "idle timeout" (RFC 6455 section 7.4.1). Default never.
+    pub idle_timeout: Option<Duration>,
     /// Compression. By default clients offer it, and servers do not accept it.
     pub deflate: Deflate,
 }
@@ -181,6 +184,7 @@ impl Default for Tuning {
             write_timeout: Some(Duration::from_secs(30)),
             ping_interval: Some(Duration::from_secs(20)),
             ping_timeout: Some(Duration::from_secs(20)),
+            idle_timeout: None,
             deflate: Deflate::default(),
         }
     }

@@ -82,6 +82,9 @@ pub struct tw_tuning {
     /// Messages with fewer bytes of payload are sent as they are; 128. 1 compresses every message that
     /// is not empty.
     pub deflate_threshold: u32,
+    /// How long there may be no message in either direction; pings are none. Then the connection is closed with
+    /// 1001 and the reason "idle timeout". 0: for ever.
+    pub idle_timeout_ms: u32,
 }
 
 // SAFETY: `repr(C)`, the size first, numbers only.
@@ -118,6 +121,7 @@ impl tw_tuning {
             write_timeout: time(given.write_timeout_ms, default.write_timeout),
             ping_interval: time(given.ping_interval_ms, default.ping_interval),
             ping_timeout: time(given.ping_timeout_ms, default.ping_timeout),
+            idle_timeout: time(given.idle_timeout_ms, default.idle_timeout),
             deflate: given.deflate(default.deflate)?,
         })
     }

@@ -35,6 +35,7 @@ pub(crate) struct Times {
     pub(crate) linger: Option<f64>,
     pub(crate) write_timeout: Option<f64>,
     pub(crate) heartbeat: Option<Heartbeat>,
+    pub(crate) idle_timeout: Option<f64>,
 }
 
 /// Limits, times and compression of a connection.
@@ -51,6 +52,7 @@ pub(crate) fn tuning(
         write_timeout: duration("write_timeout", times.write_timeout)?,
         ping_interval: duration("heartbeat", times.heartbeat.map(|(interval, _)| interval))?,
         ping_timeout: duration("heartbeat", times.heartbeat.map(|(_, timeout)| timeout))?,
+        idle_timeout: duration("idle_timeout", times.idle_timeout)?,
         ..Tuning::default()
     };
     if let Some((max_message, max_send_buffer, max_head, max_fields, _)) = limits {

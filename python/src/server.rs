@@ -191,6 +191,8 @@ impl Server {
 ///     linger: Seconds that a client has to end the stream after that. None: no limit.
 ///     write_timeout: Seconds for which a client may take no data at all. None: no limit.
 ///     heartbeat: Seconds of silence before a ping, and seconds to wait for an answer. None: no pings.
+///     idle_timeout: Seconds without a message in either direction, after which a client is sent away with
+///         1001. None: no limit.
 ///     limits: What a client may make us hold.
 ///     compression: `Deflate(...)` or True accepts what clients offer. None and False accept none.
 ///     binary: As for `WebSocket`.
@@ -203,7 +205,7 @@ impl Server {
 #[pyo3(signature = (
     handler, host = "127.0.0.1", port = 0, *, tls = None, protocols = None, origins = None,
     hosts = None, max_connections = None, timeout = 10.0, close_timeout = 5.0, linger = 2.0,
-        write_timeout = 30.0, heartbeat = (20.0, 20.0),
+    write_timeout = 30.0, heartbeat = (20.0, 20.0), idle_timeout = None,
     limits = None, compression = None, binary = "mirror", r#loop = None
 ))]
 #[expect(clippy::too_many_arguments, reason = "the keywords of a constructor")]
@@ -222,6 +224,7 @@ pub(crate) fn serve(
     linger: Option<f64>,
     write_timeout: Option<f64>,
     heartbeat: Option<Heartbeat>,
+    idle_timeout: Option<f64>,
     limits: Option<Limits>,
     compression: Option<&Bound<'_, PyAny>>,
     binary: &str,
@@ -230,7 +233,7 @@ pub(crate) fn serve(
     if !handler.is_callable() {
         return Err(PyTypeError::new_err("handler: a callable expected"));
     }
-    let times = Times { timeout, close_timeout, linger, write_timeout, heartbeat };
+    let times = Times { timeout, close_timeout, linger, write_timeout, heartbeat, idle_timeout };
     let address =
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let mut server = ServerOptions::new(&address)

@@ -100,7 +100,7 @@ impl WebSocket {
         signature = (*_args, **_kwargs),
         text_signature = "(url, protocols=None, *, base=None, headers=None, origin=None, auth=None, \
             cookies=None, max_redirects=0, tls=None, timeout=10.0, close_timeout=5.0, \
-            linger=2.0, write_timeout=30.0, heartbeat=(20.0, 20.0), limits=None, \
+            linger=2.0, write_timeout=30.0, heartbeat=(20.0, 20.0), idle_timeout=None, limits=None, \
             compression=None, proxy=None, local_address=None, sock=None, \
             block_bad_ports=False, serialize_connects=False, binary=\"mirror\", strict_events=False, signal=None, \
             loop=None)"
@@ -115,7 +115,7 @@ impl WebSocket {
     #[pyo3(signature = (
         url, protocols = None, *, base = None, headers = None, origin = None, auth = None, cookies = None,
         max_redirects = 0, tls = None, timeout = 10.0, close_timeout = 5.0, linger = 2.0,
-        write_timeout = 30.0, heartbeat = (20.0, 20.0),
+        write_timeout = 30.0, heartbeat = (20.0, 20.0), idle_timeout = None,
         limits = None, compression = None, proxy = None, local_address = None, sock = None,
         block_bad_ports = false, serialize_connects = false, binary = "mirror",
         strict_events = false, signal = None, r#loop = None
@@ -137,6 +137,7 @@ impl WebSocket {
         linger: Option<f64>,
         write_timeout: Option<f64>,
         heartbeat: Option<Heartbeat>,
+        idle_timeout: Option<f64>,
         limits: Option<Limits>,
         compression: Option<&Bound<'_, PyAny>>,
         proxy: Option<&Bound<'_, PyAny>>,
@@ -149,13 +150,11 @@ impl WebSocket {
         signal: Option<&Bound<'_, PyAny>>,
         r#loop: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
-        let py = slf.py();
         if slf.get().connection.get().is_some() {
             return Err(PyRuntimeError::new_err("WebSocket.__init__ was called twice"));
         }
         let signal = usable_signal(signal)?;
         client::configure(slf.get(), strict_events, binary, limits)?;
-        let url = text_of(url)?;
         let keywords = Keywords {
             base,
             protocols,
@@ -172,10 +171,11 @@ impl WebSocket {
             sock,
         };
         let jar = client::jar(cookies)?;
-        let times = Times { timeout, close_timeout, linger, write_timeout, heartbeat };
+        let times =
+            Times { timeout, close_timeout, linger, write_timeout, heartbeat, idle_timeout };
         let tuning = options::tuning(&times, limits, compression)?;
-        let client = keywords.options(py, &url, tuning)?;
-        let current = python::current_loop(py)?.call1((r#loop,))?;
+        let client = keywords.options(slf.py(), &text_of(url)?, tuning)?;
+        let current = python::current_loop(slf.py())?.call1((r#loop,))?;
         client::connect(slf, &client, jar, current.cast::<BaseLoop>()?.get())?;
         signal.iter().try_for_each(|signal| Self::follow(slf, signal, &current))?;
         Self::hold_if_needed(slf.as_super());

@@ -93,6 +93,7 @@ def test_urls_of_a_wrong_type(value):
         ({"close_timeout": 0}, ValueError, "close_timeout"),
         ({"linger": -1}, ValueError, "linger"),
         ({"write_timeout": 0}, ValueError, "write_timeout"),
+        ({"idle_timeout": -1}, ValueError, "idle_timeout"),
         ({"heartbeat": 5}, TypeError, "heartbeat"),
         ({"heartbeat": (1, -1)}, ValueError, "heartbeat"),
         ({"limits": 5}, TypeError, "limits"),

@@ -341,3 +341,11 @@ def test_a_paused_socket_gets_nothing_until_it_is_resumed(play, url):
 
     play(setup)
     assert got == ["0", "1", "2"]
+
+
+def test_a_client_that_says_nothing_is_sent_away():
+    with running_server(idle_timeout=0.2) as server:
+        ws = WebSocket(f"ws://127.0.0.1:{server.port}/")
+        closed = ws.run()
+        assert (closed.code, closed.reason, closed.wasClean) == (1001, "idle timeout", True)
+        assert ws.error is None

@@ -518,6 +518,8 @@ class WebSocket(EventTarget):
         linger: Seconds that the peer has to end the stream after that. None: no limit.
         write_timeout: Seconds for which the peer may take no data at all. None: no limit.
         heartbeat: Seconds of silence before a ping, and seconds to wait for an answer. None: no pings.
+        idle_timeout: Seconds without a message in either direction, after which the connection is closed with 1001.
+            None: no limit.
         limits: What the peer may make us hold.
         compression: `Deflate(...)` to offer compression in a mode of your choice, False to offer none.
             None offers what suits most clients.
@@ -583,6 +585,7 @@ class WebSocket(EventTarget):
         linger: float | None = 2.0,
         write_timeout: float | None = 30.0,
         heartbeat: tuple[float, float] | None = ...,
+        idle_timeout: float | None = None,
         limits: tuple[int, int, int, int, int] | None = None,
         compression: _Compression = None,
         proxy: str | tuple[str, TLS | SSLContext | None] | bool | None = None,
@@ -769,6 +772,7 @@ def serve(
     linger: float | None = 2.0,
     write_timeout: float | None = 30.0,
     heartbeat: tuple[float, float] | None = ...,
+    idle_timeout: float | None = None,
     limits: tuple[int, int, int, int, int] | None = None,
     compression: _Compression = None,
     binary: Literal["mirror", "bytes", "memoryview"] = "mirror",
@@ -807,6 +811,8 @@ def serve(
         linger: Seconds that a client has to end the stream after that. None: no limit.
         write_timeout: Seconds for which a client may take no data at all. None: no limit.
         heartbeat: Seconds of silence before a ping, and seconds to wait for an answer. None: no pings.
+        idle_timeout: Seconds without a message in either direction, after which a client is sent away with
+            1001. None: no limit.
         limits: What a client may make us hold.
         compression: `Deflate(...)` or True accepts what clients offer. None and False accept none.
         binary: As for `WebSocket`.

@@ -188,6 +188,32 @@ fn a_peer_that_takes_data_slowly_is_not_given_up() {
 }
 
 #[test]
+fn a_peer_that_says_nothing_is_sent_away() {
+    let world = World::new();
+    let tuning = Tuning { idle_timeout: Some(3 * SHORT), ..calm() };
+    let server = world.serve_with(options().tuning(tuning), Script::echo(&Log::default()));
+    let mut peer = server.peer();
+    let start = support::now();
+    // As long as it talks it may stay, and a ping is no talk.
+    while start.elapsed() < 6 * SHORT {
+        peer.send(TEXT, b"here");
+        peer.expect(TEXT, b"here");
+        dawdle(SHORT / 4);
+    }
+    let last = support::now();
+    peer.send(PING, b"?");
+    peer.expect(PONG, b"?");
+    peer.expect(CLOSE, &close_payload(1001, "idle timeout"));
+    assert!(last.elapsed() >= 2 * SHORT, "too early: {:?}", last.elapsed());
+    peer.send(CLOSE, &close_payload(1001, ""));
+    peer.expect_end();
+    drop(peer);
+    let close = server.log.closed();
+    assert_eq!((close.code, close.clean), (1001, true));
+    assert!(close.error.is_none(), "{:?}", close.error);
+}
+
+#[test]
 fn a_silent_peer_is_pinged_and_then_found_dead() {
     let world = World::new();
     let tuning = Tuning { ping_interval: Some(SHORT), ping_timeout: Some(SHORT), ..calm() };

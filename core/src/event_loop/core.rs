@@ -320,7 +320,7 @@ impl Core {
     pub(crate) fn resume(&mut self, link: &mut Link) {
         if std::mem::take(&mut link.flags.paused) {
             self.refresh_now();
-            link.session.resume(self.now);
+            link.session.resume(self.now, &link.endpoint.tuning);
             // What the poller said meanwhile, it does not say again.
             link.flags.readable = true;
             self.mark_ready(link);

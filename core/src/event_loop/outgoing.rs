@@ -77,6 +77,7 @@ impl Link {
         masks: &mut dyn Masks,
         scratch: &mut Vec<u8>,
     ) {
+        self.session.on_sent(now, &self.endpoint.tuning);
         self.published += len as u64;
         self.shared.counts.sent(len, whole);
         self.shared.add_buffered(len as u64);

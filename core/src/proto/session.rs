@@ -19,6 +19,8 @@ pub use super::failure::Failure;
 
 /// Pongs that may wait in the queue; beyond it only the newest ping is answered (5.5.3).
 const MAX_PONGS: u8 = 64;
+/// The reason that a peer is told which has nothing to say.
+const IDLE: &str = "idle timeout";
 
 /// What the transport has to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -250,8 +252,13 @@ impl Session {
     }
 
     /// Reading goes on at `now`, from when on silence counts again.
-    pub fn resume(&mut self, now: Instant) {
-        self.timers.resume(now);
+    pub fn resume(&mut self, now: Instant, tuning: &Tuning) {
+        self.timers.resume(now, tuning);
+    }
+
+    /// A message was sent at `now`, which is no idle time.
+    pub fn on_sent(&mut self, now: Instant, tuning: &Tuning) {
+        self.timers.active(now, tuning);
     }
 
     /// Any bytes came in at `now`: the peer is alive.
@@ -271,7 +278,11 @@ impl Session {
             return false;
         }
         match *event {
-            Event::Message { .. } | Event::Chunk(_) | Event::Pong(_) => true,
+            Event::Message { .. } | Event::Chunk(_) => {
+                self.timers.active(now, tuning);
+                true
+            }
+            Event::Pong(_) => true,
             Event::Ping(payload) => {
                 self.pong(payload, tuning, masks);
                 true
@@ -360,7 +371,7 @@ impl Session {
         self.timers.deadline(self.state == State::Open)
     }
 
-    /// Does what is due at `now`: sends a ping, fails, or gives up waiting. Reads what is there
+    /// Does what is due at `now`: sends a ping, closes, fails, or gives up waiting. Reads what is there
     /// before calling it, so that bytes that arrived count.
     pub fn on_deadline(&mut self, now: Instant, tuning: &Tuning, masks: &mut dyn Masks) {
         if self.timers.is_stalled(now) {
@@ -370,6 +381,9 @@ impl Session {
             self.action = StreamAction::Drop;
         } else if self.state == State::Closing && self.timers.is_unanswered(now) {
             self.fail(Failure::CloseTimeout, now, tuning, masks);
+        } else if self.state == State::Open && self.timers.is_idle(now) {
+            // Legal, so that only a lack of randomness stands in the way, which fails the connection.
+            let _ = self.close(Some(1001), IDLE, now, tuning, masks);
         } else if self.state == State::Open && self.timers.is_silent(now) {
             if self.timers.is_pinged() {
                 self.fail(Failure::HeartbeatTimeout, now, tuning, masks);

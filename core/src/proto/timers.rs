@@ -18,11 +18,12 @@ pub(super) struct Timers {
     close: Option<Instant>,
     linger: Option<Instant>,
     stall: Option<Instant>,
+    idle: Option<Instant>,
 }
 
 impl Timers {
     pub(super) fn new(now: Instant, tuning: &Tuning) -> Self {
-        Self {
+        let mut timers = Self {
             heard: now,
             patience: tuning.ping_interval,
             pinged: false,
@@ -31,13 +32,16 @@ impl Timers {
             close: None,
             linger: None,
             stall: None,
-        }
+            idle: None,
+        };
+        timers.active(now, tuning);
+        timers
     }
 
-    /// The earliest of what is due; silence counts on an open connection only.
+    /// The earliest of what is due; silence and idleness count on an open connection only.
     pub(super) fn deadline(&self, open: bool) -> Option<Instant> {
-        let silence = if open { self.silence() } else { None };
-        [silence, self.close, self.linger, self.stall].into_iter().flatten().min()
+        let (silence, idle) = if open { (self.silence(), self.idleness()) } else { (None, None) };
+        [silence, idle, self.close, self.linger, self.stall].into_iter().flatten().min()
     }
 
     fn silence(&self) -> Option<Instant> {
@@ -45,15 +49,29 @@ impl Timers {
         patience.and_then(|patience| self.heard.checked_add(patience))
     }
 
-    /// Silence is not judged from now on.
+    fn idleness(&self) -> Option<Instant> {
+        self.idle.filter(|_| !self.paused)
+    }
+
+    /// Neither silence nor idleness is judged from now on.
     pub(super) fn pause(&mut self) {
         self.paused = true;
     }
 
-    /// Silence counts from `now` on.
-    pub(super) fn resume(&mut self, now: Instant) {
+    /// Both count from `now` on.
+    pub(super) fn resume(&mut self, now: Instant, tuning: &Tuning) {
         self.paused = false;
         self.heard(now);
+        self.active(now, tuning);
+    }
+
+    /// A message came or was sent.
+    pub(super) fn active(&mut self, now: Instant, tuning: &Tuning) {
+        self.idle = tuning.idle_timeout.and_then(|timeout| now.checked_add(timeout));
+    }
+
+    pub(super) fn is_idle(&self, now: Instant) -> bool {
+        self.idleness().is_some_and(|due| due <= now)
     }
 
     pub(super) fn heard(&mut self, now: Instant) {

@@ -191,6 +191,8 @@ static void number(const char *name, const char *value, struct arguments *all)
         all->tuning.linger_ms = given;
     } else if (!strcmp(name, "write-timeout")) {
         all->tuning.write_timeout_ms = given;
+    } else if (!strcmp(name, "idle-timeout")) {
+        all->tuning.idle_timeout_ms = given;
     } else if (!strcmp(name, "ping")) {
         all->tuning.ping_interval_ms = all->tuning.ping_timeout_ms = given;
     } else if (!strcmp(name, "max-message")) {

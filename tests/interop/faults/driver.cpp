@@ -118,6 +118,8 @@ struct arguments {
             tuning.linger_ms = number;
         } else if (name == "--write-timeout") {
             tuning.write_timeout_ms = number;
+        } else if (name == "--idle-timeout") {
+            tuning.idle_timeout_ms = number;
         } else if (name == "--flood") {
             flood.resize(std::size_t(12) << 20); // more than all buffers between two ends take
         } else if (name == "--ping") {

@@ -52,7 +52,7 @@ def arguments():
         parser.add_argument(f"--{name}")
     for name in ("close", "max-message", "max-redirects"):
         parser.add_argument(f"--{name}", type=int)
-    for name in ("open-timeout", "close-timeout", "linger", "write-timeout", "ping"):
+    for name in ("open-timeout", "close-timeout", "linger", "write-timeout", "idle-timeout", "ping"):
         parser.add_argument(f"--{name}", type=seconds)
     return parser.parse_args()
 
@@ -67,6 +67,7 @@ def options(flags):
         "close_timeout": flags.close_timeout or 5,
         "linger": flags.linger or 2,
         "write_timeout": flags.write_timeout or 30,
+        "idle_timeout": flags.idle_timeout,
         "heartbeat": tightwire.Heartbeat(flags.ping, flags.ping) if flags.ping else (20, 20),
         "limits": tightwire.Limits(max_message=flags.max_message or 16 << 20),
     }

@@ -316,6 +316,43 @@ fn an_echo_that_is_not_taken_is_no_clean_end() {
 }
 
 #[test]
+fn a_connection_without_messages_is_closed_with_1001() {
+    for role in ROLES {
+        let idle_timeout = Some(seconds(50));
+        let mut timed = Timed::tuned(role, Tuning { idle_timeout, ..Tuning::default() });
+        // Pings and pongs keep it from silence, and are no messages.
+        for time in [15, 30, 45] {
+            timed.advance(time);
+            timed.session.on_bytes(timed.at(time));
+        }
+        assert_eq!(timed.due(), Some(50), "{role:?}");
+        let message = Event::Message { kind: MessageKind::Text, data: b"x", memory: 0 };
+        let now = timed.at(48);
+        assert!(timed.session.on_event(&message, now, &timed.tuning, &mut timed.keys));
+        timed.session.on_sent(timed.at(58), &timed.tuning);
+        timed.session.on_bytes(timed.at(90));
+        timed.advance(107);
+        assert_eq!(timed.session.ready_state(), ReadyState::Open, "{role:?}");
+        timed.on_deadline(108);
+        assert_eq!(timed.session.ready_state(), ReadyState::Closing, "{role:?}");
+        timed.hear_close(109);
+        let outcome = timed.session.outcome();
+        assert_eq!((outcome.code, outcome.failure), (1000, None), "{role:?}: what the peer said");
+    }
+}
+
+#[test]
+fn a_pause_is_no_idle_time() {
+    let (ping_interval, idle_timeout) = (None, Some(seconds(10)));
+    let mut timed =
+        Timed::tuned(Role::Server, Tuning { ping_interval, idle_timeout, ..Tuning::default() });
+    timed.session.pause();
+    assert_eq!(timed.due(), None);
+    timed.session.resume(timed.at(100), &timed.tuning);
+    assert_eq!(timed.due(), Some(110));
+}
+
+#[test]
 fn every_deadline_can_be_never() {
     let never = Tuning {
         ping_interval: None,
@@ -331,6 +368,7 @@ fn every_deadline_can_be_never() {
         close_timeout: always,
         linger: always,
         write_timeout: always,
+        idle_timeout: always,
         ..Tuning::default()
     };
     for tuning in [never, endless] {
