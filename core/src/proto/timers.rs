@@ -15,8 +15,9 @@ pub(super) struct Timers {
     paused: bool,
     /// The ordinary `ping_interval`, to go back to.
     interval: Option<Duration>,
-    close: Option<Instant>,
-    linger: Option<Instant>,
+    /// When the peer's Close, or once `lingering` the end of its stream, is overdue.
+    end: Option<Instant>,
+    lingering: bool,
     stall: Option<Instant>,
     idle: Option<Instant>,
 }
@@ -29,8 +30,8 @@ impl Timers {
             pinged: false,
             paused: false,
             interval: tuning.ping_interval,
-            close: None,
-            linger: None,
+            end: None,
+            lingering: false,
             stall: None,
             idle: None,
         };
@@ -41,7 +42,7 @@ impl Timers {
     /// The earliest of what is due; silence and idleness count on an open connection only.
     pub(super) fn deadline(&self, open: bool) -> Option<Instant> {
         let (silence, idle) = if open { (self.silence(), self.idleness()) } else { (None, None) };
-        [silence, idle, self.close, self.linger, self.stall].into_iter().flatten().min()
+        [silence, idle, self.end, self.stall].into_iter().flatten().min()
     }
 
     fn silence(&self) -> Option<Instant> {
@@ -100,21 +101,22 @@ impl Timers {
     }
 
     pub(super) fn start_close(&mut self, now: Instant, tuning: &Tuning) {
-        self.close = tuning.close_timeout.and_then(|timeout| now.checked_add(timeout));
+        self.lingering = false;
+        self.end = tuning.close_timeout.and_then(|timeout| now.checked_add(timeout));
     }
 
     pub(super) fn is_unanswered(&self, now: Instant) -> bool {
-        self.close.is_some_and(|due| due <= now)
+        !self.lingering && self.end.is_some_and(|due| due <= now)
     }
 
     /// The closing handshake is over; its deadline gives way to that of the stream.
     pub(super) fn start_linger(&mut self, now: Instant, tuning: &Tuning) {
-        self.close = None;
-        self.linger = tuning.linger.and_then(|linger| now.checked_add(linger));
+        self.lingering = true;
+        self.end = tuning.linger.and_then(|linger| now.checked_add(linger));
     }
 
     pub(super) fn is_lingered(&self, now: Instant) -> bool {
-        self.linger.is_some_and(|due| due <= now)
+        self.lingering && self.end.is_some_and(|due| due <= now)
     }
 
     /// Output was taken at `now`; while more is `pending` the next progress is waited for.
