@@ -25,14 +25,16 @@ pub(crate) struct Driver {
     running: AtomicBool,
     /// The next turn is to say goodbye to the peers.
     goodbye_due: AtomicBool,
+    /// Torn down: a loop that comes back is dropped. Changes under the lock.
+    gone: AtomicBool,
+    /// There is an `interrupt`. Changes under the lock.
+    interrupted: AtomicBool,
     state: Mutex<State>,
 }
 
 struct State {
     event_loop: Option<Box<EventLoop>>,
     owner: ThreadId,
-    /// Torn down: a loop that comes back is dropped.
-    gone: bool,
     host: Option<Host>,
     /// The host will call `flush` in its next iteration.
     flush_due: bool,
@@ -56,10 +58,11 @@ impl Driver {
             driven: AtomicBool::new(false),
             running: AtomicBool::new(false),
             goodbye_due: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
+            interrupted: AtomicBool::new(false),
             state: Mutex::new(State {
                 event_loop: Some(Box::new(event_loop)),
                 owner: thread::current().id(),
-                gone: false,
                 host: None,
                 flush_due: false,
                 interrupt: None,
@@ -131,12 +134,19 @@ impl Driver {
 
     /// Somebody has the loop: it is in a turn, or waits for one.
     pub(crate) fn is_at_work(&self) -> bool {
-        let state = self.state();
-        state.event_loop.is_none() && !state.gone
+        self.state().event_loop.is_none() && !self.is_gone()
     }
 
     pub(crate) fn is_gone(&self) -> bool {
-        self.state().gone
+        self.gone.load(Ordering::Acquire)
+    }
+
+    /// The same as [`own`](Self::own) and [`checkout`](Self::checkout), for a turn of the host.
+    pub(crate) fn own_and_checkout(&self) -> Option<Box<EventLoop>> {
+        self.set_driven();
+        let mut state = self.state();
+        state.owner = thread::current().id();
+        state.event_loop.take()
     }
 
     /// The loop, unless this is not its thread or it is checked out already.
@@ -150,7 +160,7 @@ impl Driver {
 
     pub(crate) fn checkin(&self, event_loop: Box<EventLoop>) {
         let mut state = self.state();
-        if !state.gone {
+        if !self.is_gone() {
             state.event_loop = Some(event_loop);
             return;
         }
@@ -212,7 +222,7 @@ impl Driver {
         // In a forked child nobody is left who would.
         self.end_running();
         let mut state = self.state();
-        state.gone = true;
+        self.gone.store(true, Ordering::Release);
         let dropped = (
             state.event_loop.take(),
             state.host.take(),
@@ -225,10 +235,12 @@ impl Driver {
 
     /// What a handler raised to end the program, once.
     pub(crate) fn take_interrupt(&self) -> PyResult<()> {
-        match self.state().interrupt.take() {
-            Some(interrupt) => Err(interrupt),
-            None => Ok(()),
+        if !self.interrupted.load(Ordering::Acquire) {
+            return Ok(());
         }
+        let mut state = self.state();
+        self.interrupted.store(false, Ordering::Release);
+        state.interrupt.take().map_or(Ok(()), Err)
     }
 
     /// Reports what a handler raised. The loop goes on, unless the program is to end.
@@ -244,7 +256,10 @@ impl Driver {
         {
             let mut state = self.state();
             let second = match &state.interrupt {
-                None => state.interrupt.replace(error),
+                None => {
+                    self.interrupted.store(true, Ordering::Release);
+                    state.interrupt.replace(error)
+                }
                 Some(_) => Some(error),
             };
             drop(state);

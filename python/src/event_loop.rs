@@ -54,8 +54,12 @@ impl BaseLoop {
     }
 
     /// One turn without waiting: whether nothing is left afterwards, and what went wrong.
-    fn turn_once(&self, py: Python<'_>) -> (bool, PyResult<()>) {
-        let Some(mut event_loop) = self.driver.checkout() else { return (false, Ok(())) };
+    fn turn_once(
+        &self,
+        py: Python<'_>,
+        event_loop: Option<Box<EventLoop>>,
+    ) -> (bool, PyResult<()>) {
+        let Some(mut event_loop) = event_loop else { return (false, Ok(())) };
         if self.driver.take_goodbye() {
             event_loop.go_away();
         }
@@ -138,7 +142,7 @@ impl BaseLoop {
         if !self.driver.is_running() {
             self.driver.own();
         }
-        self.turn_once(py).1
+        self.turn_once(py, self.driver.checkout()).1
     }
 
     /// Drives the loop on this thread until neither a socket nor a server is left, or `stop` is called.
@@ -225,8 +229,8 @@ impl BaseLoop {
     /// A turn for a host, which lets the loop go when nothing is left.
     fn _turn(slf: &Bound<'_, Self>) -> PyResult<()> {
         let py = slf.py();
-        slf.get().driver.own();
-        let (idle, turned) = slf.get().turn_once(py);
+        let event_loop = slf.get().driver.own_and_checkout();
+        let (idle, turned) = slf.get().turn_once(py, event_loop);
         if idle {
             python::release_loop(py)?.call1((slf,))?;
         }

@@ -13,6 +13,7 @@ mod embedding;
 mod endings;
 mod follow;
 mod giving_up;
+mod guessing;
 mod hostile;
 mod loopback;
 mod pausing;

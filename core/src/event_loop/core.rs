@@ -401,11 +401,13 @@ impl Core {
     /// Gives queued output to the system.
     pub(crate) fn flush_link(&mut self, link: &mut Link) {
         link.flush(self.now, &mut self.masks, &mut self.scratch);
+        self.watch_writes(link);
     }
 
     /// Ends what has nothing left to do.
     pub(crate) fn settle_link(&mut self, link: &mut Link) {
         link.settle(self.now, &mut self.masks, &mut self.scratch);
+        self.watch_writes(link);
     }
 
     /// Flushes every connection on the list, between two turns. What is gone, drained or due stays

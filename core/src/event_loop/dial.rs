@@ -146,6 +146,7 @@ impl Core {
         link.session.queue_mut().clear();
         let flags = &mut link.flags;
         (flags.readable, flags.writable, flags.read_closed) = (false, false, false);
+        flags.reads_only = false;
     }
 
     /// Has the addresses of a route looked up; [`resolved`](Self::resolved) gets them. Returns the

@@ -14,6 +14,7 @@ use super::id::ConnId;
 use super::inbox::Command;
 use super::link::{Connection, Link, Phase};
 use super::log::{panic_text, record};
+use super::{TIMER, WAKER};
 use crate::error::{Error, ErrorCode, Phase as ErrorPhase};
 use crate::proto::handshake::Refusal;
 
@@ -33,6 +34,8 @@ pub(crate) struct Dispatch<'a> {
     pub(crate) buffers: &'a mut Buffers,
     /// Reads of one connection in this turn.
     pub(crate) budget: u32,
+    /// A read found bytes.
+    pub(crate) heard: bool,
 }
 
 impl Dispatch<'_> {
@@ -60,6 +63,9 @@ impl Dispatch<'_> {
 
     /// What the poller reported.
     pub(crate) fn event(&mut self, event: &Event) {
+        if matches!(event.token(), WAKER | TIMER) {
+            return;
+        }
         if let Some(listener) = listener_of(event.token()) {
             return self.core.accept(listener);
         }
@@ -183,7 +189,7 @@ impl Dispatch<'_> {
     }
 
     /// Deals with a connection that was checked out.
-    fn dispatch(&mut self, mut conn: Box<Connection>) {
+    pub(crate) fn dispatch(&mut self, mut conn: Box<Connection>) {
         // Counts as listed: it is flushed right below.
         conn.link.flags.dirty = true;
         if matches!(conn.link.phase, Phase::Connecting(_)) {

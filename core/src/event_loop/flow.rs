@@ -72,7 +72,10 @@ impl Dispatch<'_> {
                 return;
             }
             match self.read_once(conn) {
-                Step::Bytes(count) => bytes += count,
+                Step::Bytes(count) => {
+                    bytes += count;
+                    self.heard = true;
+                }
                 Step::Drained => return,
             }
             if bytes >= BYTES_PER_TURN {

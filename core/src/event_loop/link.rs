@@ -69,6 +69,8 @@ pub(crate) struct Flags {
     pub(crate) readable: bool,
     /// A write may be taken.
     pub(crate) writable: bool,
+    /// The poller does not tell when a write may be taken, which is so at the moment.
+    pub(crate) reads_only: bool,
     /// The poller said that the peer ended its half: read to the end, short reads prove nothing.
     pub(crate) read_closed: bool,
     /// On the list of connections that are flushed at the end of the turn, or being dispatched.

@@ -18,6 +18,7 @@ mod dispatch;
 mod endpoint;
 mod flow;
 mod gates;
+mod guess;
 mod handler;
 mod handlers;
 mod id;
@@ -67,6 +68,7 @@ use self::deadlines::Deadlines;
 use self::dispatch::Dispatch;
 use self::flow::Buffers;
 use self::gates::Gates;
+use self::guess::Guess;
 use self::handlers::Handlers;
 use self::inbox::Inbox;
 use self::log::Log;
@@ -120,6 +122,7 @@ pub struct EventLoop {
     handlers: Handlers,
     buffers: Buffers,
     events: Events,
+    guess: Guess,
     timer: Option<Timer>,
     /// The descriptor was asked for, so it must become readable whenever there is work.
     embedded: AtomicBool,
@@ -181,6 +184,7 @@ impl EventLoop {
             handlers: Handlers::default(),
             buffers: Buffers::new(),
             events: Events::with_capacity(EVENTS),
+            guess: Guess::default(),
             timer: Some(timer),
             embedded: AtomicBool::new(false),
             options,
@@ -262,7 +266,10 @@ impl EventLoop {
     ///
     /// As [`turn`](Self::turn).
     pub fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Error> {
-        if !self.events.is_empty() {
+        if !self.events.is_empty() || self.guess.is_due() {
+            return Ok(());
+        }
+        if timeout == Some(Duration::ZERO) && self.can_guess() && self.guess.make() {
             return Ok(());
         }
         let pending = !self.core.inbox.park();
@@ -288,15 +295,10 @@ impl EventLoop {
             handlers: &mut self.handlers,
             buffers: &mut self.buffers,
             budget,
+            heard: false,
         };
         dispatch.commands();
-        for event in &self.events {
-            match event.token() {
-                WAKER | TIMER => {}
-                _ => dispatch.event(event),
-            }
-        }
-        self.events.clear();
+        dispatch.events(&mut self.events, &mut self.guess);
         dispatch.leftovers();
         dispatch.deadlines();
         dispatch.alarms();
@@ -361,6 +363,14 @@ impl EventLoop {
             && core.graveyard.is_empty()
             && core.deferred.is_empty()
             && core.closed_listeners.is_empty())
+    }
+
+    /// Whether a host has waited on our descriptor and it says all there is to do.
+    fn can_guess(&self) -> bool {
+        cfg!(target_os = "linux")
+            && self.embedded.load(Ordering::Relaxed)
+            && !self.core.inbox.is_pending()
+            && !self.has_leftovers()
     }
 
     fn next_deadline(&self) -> Option<Instant> {
