@@ -290,6 +290,7 @@ impl EventLoop {
         self.core.inbox.unpark();
         self.core.now = clock::now();
         let budget = self.options.reads_per_turn.max(1);
+        let hosted = self.embedded.load(Ordering::Relaxed);
         let mut dispatch = Dispatch {
             core: &mut self.core,
             handlers: &mut self.handlers,
@@ -298,7 +299,7 @@ impl EventLoop {
             heard: false,
         };
         dispatch.commands();
-        dispatch.events(&mut self.events, &mut self.guess);
+        dispatch.events(&mut self.events, &mut self.guess, hosted);
         dispatch.leftovers();
         dispatch.deadlines();
         dispatch.alarms();
