@@ -50,6 +50,31 @@ fn who_was_refused_elsewhere_hears_of_room() {
 }
 
 #[test]
+fn empty_messages_of_other_threads_have_a_limit_too() {
+    let world = World::new();
+    let server = world.echo();
+    let log = Log::default();
+    let options = ClientOptions::new(&server.url()).expect("a URL").tuning(narrow());
+    let id = world.dial_with(options, Script::new(&log));
+    log.opened();
+    let remote = world.handle().remote(id).expect("it is open");
+    for round in 1..=5 {
+        let (go, wait) = mpsc::channel::<()>();
+        let (tell, told) = mpsc::channel();
+        world.handle().post(Box::new(move |_| {
+            tell.send(()).expect("somebody listens");
+            wait.recv().expect("a word");
+        }));
+        told.recv().expect("the loop has something else to do");
+        let taken = (0..1000).take_while(|_| remote.send("").is_ok()).count();
+        assert!((1..100).contains(&taken), "{taken} messages");
+        assert_eq!(remote.buffered_amount(), 0, "payload only");
+        go.send(()).expect("the loop waits");
+        log.wait_for("drain", round);
+    }
+}
+
+#[test]
 fn who_sends_whenever_there_is_room_lets_others_have_their_turn() {
     const ALL: usize = 200;
     let world = World::new();

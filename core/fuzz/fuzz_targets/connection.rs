@@ -169,7 +169,7 @@ impl Connection {
 
     /// Bytes as they are.
     fn read(&mut self, bytes: &[u8]) -> bool {
-        self.session.on_bytes(self.now);
+        self.session.on_bytes(self.now, &self.tuning);
         self.received += bytes.len();
         let used = match &mut self.greeting {
             Greeting::Done => 0,

@@ -98,7 +98,7 @@ impl End {
     }
 
     fn receive(&mut self, mut bytes: &mut [u8]) {
-        self.session.on_bytes(self.now);
+        self.session.on_bytes(self.now, &self.tuning);
         loop {
             match self.receiver.next(bytes) {
                 Ok((used, Some(event))) => {

@@ -368,6 +368,7 @@ impl Core {
             }
             Command::Send { id, message } => {
                 self.with_link(current, id, |core, link| {
+                    link.shared.taken();
                     if link.session.is_in_parts() {
                         return link.hold(message);
                     }
@@ -376,6 +377,7 @@ impl Core {
             }
             Command::SendPart { id, message, fin } => {
                 self.with_link(current, id, |core, link| {
+                    link.shared.taken();
                     let part = message.borrow();
                     link.refund(part.data().len() as u64);
                     if core.send_checked_part(link, part, fin) == Err(SendError::Entropy) {

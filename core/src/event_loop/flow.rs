@@ -125,7 +125,7 @@ impl Dispatch<'_> {
         link.flags.readable = count == asked || link.flags.read_closed;
         link.shared.counts.received_bytes(count);
         if link.is_open() {
-            link.session.on_bytes(self.core.now);
+            link.session.on_bytes(self.core.now, &link.endpoint.tuning);
         }
         if into_place {
             self.filled(conn, count);
@@ -146,7 +146,7 @@ impl Dispatch<'_> {
             let link = &mut conn.link;
             link.shared.counts.received_bytes(plain.len());
             if link.is_open() {
-                link.session.on_bytes(self.core.now);
+                link.session.on_bytes(self.core.now, &link.endpoint.tuning);
             }
             // What was decrypted before a failure counts.
             self.consume(conn, &mut plain);

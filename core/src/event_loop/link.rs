@@ -237,6 +237,14 @@ impl Link {
             self.shared.sub_buffered(self.published - left);
             self.published = left;
         }
+        self.publish_framing();
+    }
+
+    /// Tells other threads what the queue holds beside payload.
+    pub(crate) fn publish_framing(&self) {
+        let queue = self.session.queue();
+        let payload = usize::try_from(queue.payload_len()).unwrap_or(usize::MAX);
+        self.shared.set_framing(queue.len().saturating_sub(payload));
     }
 
     /// Takes over the charge for a message that another thread queued.

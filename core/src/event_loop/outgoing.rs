@@ -81,6 +81,7 @@ impl Link {
         self.published += len as u64;
         self.shared.counts.sent(len, whole);
         self.shared.add_buffered(len as u64);
+        self.publish_framing();
         let queued = self.session.queue().len();
         self.flags.drain_owed |= queued > self.endpoint.tuning.high_water;
         if queued >= FLUSH_AT {

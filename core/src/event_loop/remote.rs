@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -17,6 +17,9 @@ use crate::proto::deflate::{DeflateStats, Traffic};
 use crate::proto::frame::MessageKind;
 use crate::proto::sender::{MAX_CONTROL, SendError};
 
+/// About what a message takes on its way to the loop, in bytes and beside its payload.
+const COMMAND: u64 = 128;
+
 /// What other threads may know of a connection, also after it is gone.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -25,6 +28,10 @@ pub(crate) struct Shared {
     /// Payload bytes that `send` took and the system did not.
     buffered: AtomicU64,
     limit: u64,
+    /// Messages of other threads that the loop has not taken yet.
+    waiting: AtomicU32,
+    /// What the queue holds beside payload: as a number of bytes, of the last look.
+    framing: AtomicU32,
     /// A message was refused for want of room: `on_drain` is owed.
     wants_drain: AtomicBool,
     /// Nanoseconds that the last answered ping took; 0 before there was one.
@@ -56,6 +63,8 @@ impl Shared {
             state: AtomicU8::new(ReadyState::Connecting as u8),
             buffered: AtomicU64::new(0),
             limit: limit as u64,
+            waiting: AtomicU32::new(0),
+            framing: AtomicU32::new(0),
             wants_drain: AtomicBool::new(false),
             latency: AtomicU64::new(0),
             counts: Counts::default(),
@@ -94,6 +103,21 @@ impl Shared {
 
     pub(crate) fn sub_buffered(&self, bytes: u64) {
         self.buffered.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
+    /// A message of another thread came to the loop.
+    pub(crate) fn taken(&self) {
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn set_framing(&self, bytes: usize) {
+        self.framing.store(u32::try_from(bytes).unwrap_or(u32::MAX), Ordering::Release);
+    }
+
+    /// Bytes that are held beside payload, without which empty messages would have no limit.
+    fn overhead(&self) -> u64 {
+        let waiting = u64::from(self.waiting.load(Ordering::Acquire));
+        waiting * COMMAND + u64::from(self.framing.load(Ordering::Acquire))
     }
 
     /// A message was refused for want of room. True if that was not known.
@@ -241,23 +265,26 @@ impl Remote {
         self.shared.parts.is_open()
     }
 
-    /// Accounts for a payload, if there is room for it.
+    /// Accounts for a message with so much payload, if there is room for it.
     fn charge(&self, len: u64) -> Result<(), SendError> {
+        let shared = &self.shared;
         if self.ready_state() != ReadyState::Open {
             return Err(SendError::Closed);
         }
-        let limit = self.shared.limit;
+        let (limit, overhead) = (shared.limit, shared.overhead());
         let charged =
-            self.shared.buffered.fetch_update(Ordering::AcqRel, Ordering::Acquire, |buffered| {
-                (buffered < limit).then_some(buffered + len)
+            shared.buffered.fetch_update(Ordering::AcqRel, Ordering::Acquire, |buffered| {
+                (buffered + overhead < limit).then_some(buffered + len)
             });
-        charged.map(|_| ()).map_err(|buffered| {
-            if self.shared.want_drain() {
+        if let Err(buffered) = charged {
+            if shared.want_drain() {
                 // The queue may be empty by now: the loop is to look.
                 self.inbox.push(Command::Look { id: self.id() });
             }
-            SendError::Full { buffered, limit }
-        })
+            return Err(SendError::Full { buffered: buffered + overhead, limit });
+        }
+        shared.waiting.fetch_add(1, Ordering::AcqRel);
+        Ok(())
     }
 
     /// Queues a ping of at most 125 bytes (RFC 6455 section 5.5.2).

@@ -262,8 +262,8 @@ impl Session {
     }
 
     /// Any bytes came in at `now`: the peer is alive.
-    pub fn on_bytes(&mut self, now: Instant) {
-        self.timers.heard(now);
+    pub fn on_bytes(&mut self, now: Instant, tuning: &Tuning) {
+        self.timers.heard(now, tuning);
     }
 
     /// Acts upon an event. True: hand it to the application.

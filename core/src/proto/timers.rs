@@ -13,8 +13,6 @@ pub(super) struct Timers {
     patience: Option<Duration>,
     pinged: bool,
     paused: bool,
-    /// The ordinary `ping_interval`, to go back to.
-    interval: Option<Duration>,
     /// When the peer's Close, or once `lingering` the end of its stream, is overdue.
     end: Option<Instant>,
     lingering: bool,
@@ -29,7 +27,6 @@ impl Timers {
             patience: tuning.ping_interval,
             pinged: false,
             paused: false,
-            interval: tuning.ping_interval,
             end: None,
             lingering: false,
             stall: None,
@@ -62,7 +59,7 @@ impl Timers {
     /// Both count from `now` on.
     pub(super) fn resume(&mut self, now: Instant, tuning: &Tuning) {
         self.paused = false;
-        self.heard(now);
+        self.heard(now, tuning);
         self.active(now, tuning);
     }
 
@@ -75,11 +72,11 @@ impl Timers {
         self.idleness().is_some_and(|due| due <= now)
     }
 
-    pub(super) fn heard(&mut self, now: Instant) {
+    pub(super) fn heard(&mut self, now: Instant, tuning: &Tuning) {
         self.heard = now;
         if self.pinged {
             self.pinged = false;
-            self.patience = self.interval;
+            self.patience = tuning.ping_interval;
         }
     }
 

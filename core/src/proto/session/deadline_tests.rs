@@ -127,7 +127,7 @@ fn any_byte_rescues_a_connection() {
         for heard in [0, 1, 19, 20, 25, 39] {
             let mut timed = Timed::new(role);
             timed.advance(heard);
-            timed.session.on_bytes(timed.at(heard));
+            timed.session.on_bytes(timed.at(heard), &timed.tuning);
             assert_eq!(timed.due(), Some(heard + PING), "{role:?}, heard at {heard}");
             timed.advance(heard + PING);
             timed.advance(heard + 2 * PING - 1);
@@ -143,7 +143,7 @@ fn a_talking_peer_is_never_pinged() {
     let mut timed = Timed::new(Role::Server);
     for time in (0..1000).step_by(19) {
         timed.advance(time);
-        timed.session.on_bytes(timed.at(time));
+        timed.session.on_bytes(timed.at(time), &timed.tuning);
     }
     assert_eq!((timed.sent(1000), timed.failure()), (vec![], None));
 }
@@ -155,7 +155,7 @@ fn the_interval_and_the_patience_may_differ() {
     let mut timed = Timed::tuned(Role::Client, tuning);
     timed.advance(7);
     assert_eq!(timed.due(), Some(10));
-    timed.session.on_bytes(timed.at(9));
+    timed.session.on_bytes(timed.at(9), &timed.tuning);
     assert_eq!(timed.due(), Some(16));
     timed.advance(19);
     assert_eq!(timed.failure(), Some(Failure::HeartbeatTimeout));
@@ -166,7 +166,7 @@ fn without_an_interval_nobody_is_pinged() {
     let tuning = Tuning { ping_interval: None, ..Tuning::default() };
     let mut timed = Timed::tuned(Role::Server, tuning);
     assert_eq!(timed.due(), None);
-    timed.session.on_bytes(timed.at(5));
+    timed.session.on_bytes(timed.at(5), &timed.tuning);
     timed.advance(100_000);
     assert_eq!((timed.sent(100_000), timed.failure()), (vec![], None));
 }
@@ -198,7 +198,7 @@ fn our_close_is_waited_for_and_not_for_ever() {
         timed.close(10);
         assert_eq!(timed.sent(10), [8], "{role:?}");
         assert_eq!(timed.due(), Some(10 + CLOSE), "{role:?}: silence no longer counts");
-        timed.session.on_bytes(timed.at(12));
+        timed.session.on_bytes(timed.at(12), &timed.tuning);
         timed.close(13);
         timed.advance(10 + CLOSE - 1);
         assert_eq!(timed.failure(), None, "{role:?}");
@@ -323,14 +323,14 @@ fn a_connection_without_messages_is_closed_with_1001() {
         // Pings and pongs keep it from silence, and are no messages.
         for time in [15, 30, 45] {
             timed.advance(time);
-            timed.session.on_bytes(timed.at(time));
+            timed.session.on_bytes(timed.at(time), &timed.tuning);
         }
         assert_eq!(timed.due(), Some(50), "{role:?}");
         let message = Event::Message { kind: MessageKind::Text, data: b"x", memory: 0 };
         let now = timed.at(48);
         assert!(timed.session.on_event(&message, now, &timed.tuning, &mut timed.keys));
         timed.session.on_sent(timed.at(58), &timed.tuning);
-        timed.session.on_bytes(timed.at(90));
+        timed.session.on_bytes(timed.at(90), &timed.tuning);
         timed.advance(107);
         assert_eq!(timed.session.ready_state(), ReadyState::Open, "{role:?}");
         timed.on_deadline(108);

@@ -84,7 +84,7 @@ impl End {
 
     /// As the loop does it with what came in.
     fn read(&mut self, bytes: &mut [u8], now: Instant) {
-        self.session.on_bytes(now);
+        self.session.on_bytes(now, &self.tuning);
         let mut at = 0;
         while !self.gone {
             let wanted = match self.receiver.next(&mut bytes[at..]) {
