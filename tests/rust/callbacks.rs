@@ -91,14 +91,6 @@ fn provoke(server: &support::Server, callback: &str) -> Peer {
     peer
 }
 
-fn still_serves(server: &support::Server) {
-    let mut peer = server.peer();
-    peer.send(PING, b"alive?");
-    peer.expect(PONG, b"alive?");
-    peer.close(1000, "");
-    peer.expect_end();
-}
-
 #[test]
 fn a_panic_in_any_callback_fails_its_connection_only() {
     let world = World::new();
@@ -125,7 +117,7 @@ fn a_panic_in_any_callback_fails_its_connection_only() {
         }
         witness.send(PING, b"still?");
         witness.expect(PONG, b"still?");
-        still_serves(&server);
+        server.still_answers();
     }
 }
 
@@ -142,7 +134,7 @@ fn a_panic_in_a_clients_callback_or_a_posted_job_leaves_the_loop_alone() {
     let close = server.log.closed();
     assert_eq!((close.code, close.clean), (1011, true));
     assert!(world.handle().post(Box::new(|_| panic!("on purpose"))));
-    still_serves(&server);
+    server.still_answers();
 }
 
 #[test]
@@ -201,7 +193,7 @@ fn every_callback_may_send_to_close_and_abort_its_own_connection() {
             let outcome = outcome.lock().unwrap().take().unwrap();
             let fails = action == "send" && matches!(callback, "request" | "close");
             assert_eq!(outcome.is_err(), fails, "{what}: {outcome:?}");
-            still_serves(&server);
+            server.still_answers();
         }
     }
 }
@@ -250,7 +242,7 @@ fn every_callback_may_send_to_close_and_abort_another_connection() {
             drop((peer, bystander));
             let clean = server.log.closes(2).iter().filter(|close| close.clean).count();
             assert_eq!(clean, if action == "abort" { 1 } else { 2 }, "{what}");
-            still_serves(&server);
+            server.still_answers();
         }
     }
 }

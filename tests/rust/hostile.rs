@@ -362,7 +362,7 @@ fn a_thousand_peers_that_reset_during_large_sends_leave_nothing_behind() {
             ws.send(&payload).unwrap();
         }
     }));
-    still_opens(&server);
+    server.still_answers();
     let before = descriptors();
     for _ in 0..PEERS / 50 {
         let mut peers: Vec<_> = (0..50).map(|_| server.peer()).collect();
@@ -376,15 +376,7 @@ fn a_thousand_peers_that_reset_during_large_sends_leave_nothing_behind() {
     let closes = server.log.closes(PEERS + 1);
     assert_eq!(closes.iter().filter(|close| !close.clean).count(), PEERS);
     support::until("no descriptor is left", || descriptors() <= before);
-    still_opens(&server);
-}
-
-fn still_opens(server: &support::Server) {
-    let mut peer = server.peer();
-    peer.send(PING, b"alive?");
-    peer.expect(PONG, b"alive?");
-    peer.close(1000, "");
-    peer.expect_end();
+    server.still_answers();
 }
 
 #[test]

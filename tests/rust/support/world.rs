@@ -11,7 +11,7 @@ use tightwire::{
 
 use super::log::Log;
 use super::script::Script;
-use super::{PATIENCE, Peer};
+use super::{PATIENCE, PING, PONG, Peer};
 
 /// A loop that runs in a thread until it is dropped; then every log is checked.
 pub(crate) struct World {
@@ -127,6 +127,15 @@ impl Drop for World {
 }
 
 impl Server {
+    /// It takes a new client, and answers its ping.
+    pub(crate) fn still_answers(&self) {
+        let mut peer = self.peer();
+        peer.send(PING, b"alive?");
+        peer.expect(PONG, b"alive?");
+        peer.close(1000, "");
+        peer.expect_end();
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("ws://127.0.0.1:{}/", self.port)
     }
