@@ -32,27 +32,28 @@ def test_run(url, log):
     assert log == WHOLE
 
 
-def wait_until(condition):
-    end = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.001)
-
-
 def test_a_loop_that_spins_before_it_sleeps(url, log):
+    over = threading.Event()
+
+    def begin():
+        converse(url, loop, log).addEventListener("close", lambda event: over.set())
+
     with Loop(spin=3600) as loop:
-        thread = loop.start_thread()
-        clock = time.pthread_getcpuclockid(thread.ident)
-        before = time.clock_gettime(clock)
-        wait_until(lambda: time.clock_gettime(clock) - before > 0.05)
-        loop.call(converse, url, loop, log)
-        wait_until(lambda: len(log) == len(WHOLE))
+        # The clock of that thread stands still while it sleeps.
+        clock = time.pthread_getcpuclockid(loop.start_thread().ident)
+        before, end = time.clock_gettime(clock), time.monotonic() + SECONDS
+        while time.clock_gettime(clock) - before < 0.02:
+            assert time.monotonic() < end
+        loop.call(begin)
+        assert over.wait(SECONDS)
     assert log == WHOLE
     with Loop(spin=3600) as loop:
         server = tightwire.serve(lambda ws: None, loop=loop)
-        threading.Timer(0.05, signal.raise_signal, [signal.SIGINT]).start()
+        interrupt = threading.Thread(target=signal.raise_signal, args=[signal.SIGINT])
+        loop.call_soon_threadsafe(interrupt.start)
         with pytest.raises(KeyboardInterrupt):
             loop.run()
+        interrupt.join()
         server.close()
     for wrong in (-1, float("nan")):
         with pytest.raises(ValueError, match="spin: a positive number of seconds expected"):

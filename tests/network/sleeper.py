@@ -1,4 +1,7 @@
-"""A client whose first onmessage takes as many seconds as it is told; prints its events in the way of talk."""
+"""A client whose first onmessage takes as many seconds as it is told; prints its events in the way of talk.
+
+The message that comes afterwards has the seconds that it `slept`, by its own clock.
+"""
 
 import sys
 import time
@@ -14,10 +17,15 @@ def main(url, seconds):
         show("open", protocol=ws.protocol, extensions=ws.extensions)
         ws.send("sleep")
 
+    slept = 0.0
+
     def on_message(event):
-        show("text", data=event.data)
+        nonlocal slept
+        show("text", data=event.data, slept=slept)
         if event.data == "sleep":
+            began = time.monotonic()
             time.sleep(float(seconds))
+            slept = time.monotonic() - began
             ws.send("awake")
         else:
             ws.close(1000)
