@@ -117,7 +117,7 @@ def test_a_library_that_is_too_large_is_a_failure(tmp_path):
         build = scripts / name
         build.write_text('#!/bin/sh\nmkdir -p "$PACKAGE" && truncate -s "$SIZE" "$PACKAGE/libtightwire.so"\n')
         build.chmod(0o755)
-    for size, status in ((970_000, 0), (970_001, 1)):
+    for size, status in ((650_000, 0), (650_001, 1)):
         env = {**os.environ, "SIZE": str(size), "CARGO_TARGET_DIR": str(tmp_path)}
         done = subprocess.run([scripts / "size"], env=env, capture_output=True, text=True, check=False)
         assert done.returncode == status and done.stdout.count("bytes") == 5
