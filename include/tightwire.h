@@ -299,7 +299,8 @@ typedef struct tw_tuning {
    * close code 1009 (RFC 6455 section 7.4.1).
    */
   uint64_t max_message;
-  /* Payload bytes that may be queued for sending; 16 MiB. tw_send gives TW_EAGAIN beyond it. One
+  /* Payload bytes that may be queued for sending; 16 MiB. tw_send gives TW_EAGAIN beyond it. Framing counts, too,
+   * and of a message from another thread 128 bytes until the loop has taken it: small ones have a limit. One
    * message may overshoot, so that a longer one can be sent on an empty queue.
    */
   uint64_t max_buffered;
@@ -349,7 +350,7 @@ typedef struct tw_tuning {
    */
   uint32_t deflate_threshold;
   /* How long there may be no message in either direction; pings are none. Then the connection is closed with
-   * 1001 and the reason "idle timeout". 0: for ever.
+   * 1001 (RFC 6455 section 7.4.1) and the reason "idle timeout". 0: for ever.
    */
   uint32_t idle_timeout_ms;
 } tw_tuning;

@@ -32,8 +32,9 @@ pub struct Tuning {
     /// Bytes of queued output from which on a sender should wait for `on_drain`, which comes when
     /// the queue falls below a quarter of it. Default 64 KiB.
     pub high_water: usize,
-    /// Most payload bytes that may be queued. A message that finds this much queued is refused
-    /// whole. One message may overshoot, so that a message larger than the limit can be sent on an
+    /// Most payload bytes that may be queued. Framing counts, too, and of a message from another thread 128
+    /// bytes until the loop has taken it: small ones have a limit. A message that finds this much queued is
+    /// refused whole. One message may overshoot, so that a message larger than the limit can be sent on an
     /// empty queue. Default 16 MiB.
     pub max_send_buffer: usize,
     /// For resolving, connecting, TLS and the opening handshake together. Default 10 s.

@@ -39,7 +39,8 @@ pub struct tw_tuning {
     /// Largest message that is received, in bytes; 16 MiB. A larger one fails the connection with
     /// close code 1009 (RFC 6455 section 7.4.1).
     pub max_message: u64,
-    /// Payload bytes that may be queued for sending; 16 MiB. tw_send gives TW_EAGAIN beyond it. One
+    /// Payload bytes that may be queued for sending; 16 MiB. tw_send gives TW_EAGAIN beyond it. Framing counts, too,
+    /// and of a message from another thread 128 bytes until the loop has taken it: small ones have a limit. One
     /// message may overshoot, so that a longer one can be sent on an empty queue.
     pub max_buffered: u64,
     /// Queued bytes from which on a sender should wait for `on_drain`, which comes below a quarter
@@ -83,7 +84,7 @@ pub struct tw_tuning {
     /// is not empty.
     pub deflate_threshold: u32,
     /// How long there may be no message in either direction; pings are none. Then the connection is closed with
-    /// 1001 and the reason "idle timeout". 0: for ever.
+    /// 1001 (RFC 6455 section 7.4.1) and the reason "idle timeout". 0: for ever.
     pub idle_timeout_ms: u32,
 }
 

@@ -518,8 +518,8 @@ class WebSocket(EventTarget):
         linger: Seconds that the peer has to end the stream after that. None: no limit.
         write_timeout: Seconds for which the peer may take no data at all. None: no limit.
         heartbeat: Seconds of silence before a ping, and seconds to wait for an answer. None: no pings.
-        idle_timeout: Seconds without a message in either direction, after which the connection is closed with 1001.
-            None: no limit.
+        idle_timeout: Seconds without a message in either direction, after which the connection is closed with 1001
+            (RFC 6455 section 7.4.1). None: no limit.
         limits: What the peer may make us hold.
         compression: `Deflate(...)` to offer compression in a mode of your choice, False to offer none.
             None offers what suits most clients.

@@ -77,8 +77,8 @@ impl Poller {
             self.spinning = None;
             return self.poll.poll(events, timeout);
         }
-        let turn = left.min(timeout.unwrap_or(MAX_SPIN)).min(MAX_SPIN);
-        while clock::now().duration_since(began) < turn {
+        let slice = left.min(timeout.unwrap_or(MAX_SPIN)).min(MAX_SPIN);
+        while clock::now().duration_since(began) < slice {
             self.poll.poll(events, Some(Duration::ZERO))?;
             if !events.is_empty() {
                 self.spinning = None;

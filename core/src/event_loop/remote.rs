@@ -30,7 +30,7 @@ pub(crate) struct Shared {
     limit: u64,
     /// Messages of other threads that the loop has not taken yet.
     waiting: AtomicU32,
-    /// What the queue holds beside payload: as a number of bytes, of the last look.
+    /// Bytes of the queue beside its payload.
     framing: AtomicU32,
     /// A message was refused for want of room: `on_drain` is owed.
     wants_drain: AtomicBool,
@@ -105,7 +105,7 @@ impl Shared {
         self.buffered.fetch_sub(bytes, Ordering::AcqRel);
     }
 
-    /// A message of another thread came to the loop.
+    /// The loop took a message of another thread.
     pub(crate) fn taken(&self) {
         self.waiting.fetch_sub(1, Ordering::AcqRel);
     }
